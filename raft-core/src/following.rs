@@ -1,0 +1,114 @@
+//! The follower's side of log replication: Figure 2, AppendEntries, receiver implementation (§5.3).
+
+use crate::entry::{Command, Entry};
+use crate::io::{Breach, Effects, Timer};
+use crate::message::{Append, AppendOutcome, AppendResponse, Body};
+use crate::mutant::Mutant;
+use crate::raft::Raft;
+use crate::role::{Following, Role};
+use crate::types::{Index, NodeId, Position, Round};
+
+impl<P: Command> Raft<P> {
+    /// An append of the current term. Its acknowledgement leaves when what it rests on is durable (see `promises`).
+    pub(crate) fn on_append(&mut self, from: NodeId, append: Append<P>, effects: &mut Effects<P>) {
+        if let Some(known) = self.leader.filter(|&known| known != from) {
+            // A09: of one term there is one leader (§5.2).
+            let breach = Breach::TwoLeaders { term: self.hard.term, known, other: from };
+            return self.halt(breach, effects);
+        }
+        self.follow(from, effects);
+        if !self.holds(append.prev) {
+            if append.prev.index <= self.commit {
+                let breach = Breach::CommittedEntryContradicted { index: append.prev.index };
+                return self.halt(breach, effects);
+            }
+            return self.refuse_append(from, append.prev, append.round, effects);
+        }
+        let commit = append.commit;
+        let round = append.round;
+        let checked = append.prev.index.plus(append.entries.len());
+        self.merge(append.entries, checked, effects);
+        if self.halted {
+            return;
+        }
+        let own_last = self.log.last().index;
+        let claims_own_last = self.has_mutant(Mutant::AckBeyondAppend);
+        let follows_blindly = self.has_mutant(Mutant::HeartbeatCommitUnclamped);
+        let Role::Follower(following) = &mut self.role else { return };
+        following.verified = following.verified.max(if claims_own_last { own_last } else { checked });
+        following.round = following.round.max(round);
+        following.owes_ack = true;
+        // "Set commitIndex = min(leaderCommit, index of last new entry)": what lies beyond was not compared (D13).
+        let safe = if follows_blindly { own_last } else { following.verified.min(own_last) };
+        self.commit = self.commit.max(commit.min(safe));
+    }
+
+    /// Recognises the leader of the current term; a candidate gives up, its vote stays (A07).
+    fn follow(&mut self, leader: NodeId, effects: &mut Effects<P>) {
+        if !matches!(self.role, Role::Follower(_)) {
+            self.become_follower(effects);
+        }
+        self.leader = Some(leader);
+        self.in_contact = true;
+        effects.timers.extend([Timer::Election, Timer::Contact]);
+    }
+
+    /// Whether the log holds an entry with this index and term.
+    fn holds(&self, prev: Position) -> bool {
+        match self.log.term_at(prev.index) {
+            Some(term) => term == prev.term || self.has_mutant(Mutant::NoPrevTermCheck),
+            None => false,
+        }
+    }
+
+    /// Takes over what is new among `entries`, which follow an entry that both logs hold. "If an existing entry conflicts
+    /// with a new one, delete the existing entry and all that follow it"; if none does, nothing is deleted: what comes
+    /// after a late, short append may well be newer than it (D07, CCF #5991).
+    fn merge(&mut self, mut entries: Vec<Entry<P>>, checked: Index, effects: &mut Effects<P>) {
+        let known = entries.iter().take_while(|e| self.log.term_at(e.index) == Some(e.term)).count();
+        entries.drain(..known);
+        let truncates_always = self.has_mutant(Mutant::TruncateOnStaleAppend);
+        let Some(first) = entries.first().map(|entry| entry.index) else {
+            if truncates_always && checked < self.log.last().index && checked >= self.commit {
+                self.log.truncate(checked.next());
+                self.durability.log_changed(checked.next(), self.config.mutant);
+            }
+            return;
+        };
+        if first <= self.commit {
+            return self.halt(Breach::CommittedEntryContradicted { index: first }, effects);
+        }
+        self.log.truncate(first);
+        for entry in entries {
+            self.log.push(entry);
+        }
+        self.durability.log_changed(first, self.config.mutant);
+    }
+
+    /// "Reply false", with a hint that lets the leader skip whole terms. It rests on nothing, so it leaves at once.
+    pub(crate) fn refuse_append(
+        &self,
+        leader: NodeId,
+        prev: Position,
+        round: Round,
+        effects: &mut Effects<P>,
+    ) {
+        let nearest = prev.index.min(self.log.last().index);
+        let hint = self.log.last_at_most(nearest, prev.term);
+        let outcome = AppendOutcome::Rejected { refused: prev.index, hint };
+        self.send(leader, Body::AppendResponse(AppendResponse { round, outcome }), effects);
+    }
+
+    /// Says how much of the leader's log is on stable storage here.
+    pub(crate) fn accept_append(&mut self, leader: NodeId, matched: Index, effects: &mut Effects<P>) {
+        let Role::Follower(Following { reported, round, echoed, owes_ack, verified, .. }) = &mut self.role
+        else {
+            return;
+        };
+        *reported = matched.max(*reported);
+        *echoed = *round;
+        *owes_ack = matched < *verified;
+        let response = AppendResponse { round: *round, outcome: AppendOutcome::Accepted { matched } };
+        self.send(leader, Body::AppendResponse(response), effects);
+    }
+}

@@ -1,0 +1,26 @@
+//! The suite of `raft-core`: behaviours by name, scenarios, and whole clusters under random schedules.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by panicking, and prints what it measured"
+)]
+
+mod cluster;
+mod invariants;
+mod schedule;
+
+mod elections;
+mod hostile;
+mod liveness;
+mod mutants;
+mod node;
+mod persistence;
+mod properties;
+mod reads;
+mod replication;
+mod terms;
