@@ -36,6 +36,9 @@ pub struct Timing {
     pub heartbeat: Duration,
 }
 
+/// The longest election timeout.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A [`Raft`] node and its deadlines.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -52,7 +55,8 @@ impl<P: Command> Clocked<P> {
     /// Starts a node. `seed` decides the election timeouts, nothing else; servers of one cluster need different ones.
     ///
     /// # Errors
-    /// As [`Raft::start`].
+    /// As [`Raft::start`]; and a heartbeat interval that is zero or not shorter than the election timeout, or an election
+    /// timeout of more than a day.
     pub fn start(
         config: Config,
         recovered: Recovered<P>,
@@ -61,6 +65,9 @@ impl<P: Command> Clocked<P> {
         now: Moment,
         effects: &mut Effects<P>,
     ) -> Result<Self, StartError> {
+        if timing.heartbeat.is_zero() || timing.heartbeat >= timing.election || timing.election > LONGEST {
+            return Err(StartError::Timing { election: timing.election, heartbeat: timing.heartbeat });
+        }
         let raft = Raft::start(config, recovered, effects)?;
         let mut clocked =
             Clocked { raft, timing, election: None, heartbeat: None, contact: None, jitter: seed };

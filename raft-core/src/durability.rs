@@ -16,6 +16,8 @@ pub(crate) struct Durability {
     issued: u64,
     /// Term and vote as the newest write that had them says.
     written: HardState,
+    /// The number of that write.
+    written_by: u64,
     /// The first entry that changed since the newest write.
     changed_from: Option<Index>,
     /// Writes handed out and not yet acknowledged, in order.
@@ -28,7 +30,6 @@ pub(crate) struct Durability {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Outstanding {
     sequence: u64,
-    has_hard_state: bool,
     /// When this write is durable, the log is up to here: lowered when entries it wrote are overwritten, so that its late
     /// acknowledgement cannot vouch for their successors.
     log_end: Index,
@@ -41,6 +42,7 @@ impl Durability {
             boot,
             issued: 0,
             written: hard,
+            written_by: 0,
             changed_from: None,
             outstanding: VecDeque::new(),
             log_end,
@@ -55,8 +57,9 @@ impl Durability {
         if mutant.is(Mutant::StaleAckAba) {
             return;
         }
-        for write in &mut self.outstanding {
-            write.log_end = write.log_end.min(kept);
+        // Later writes leave longer logs, so those to be lowered are the last ones.
+        for write in self.outstanding.iter_mut().rev().take_while(|write| write.log_end > kept) {
+            write.log_end = kept;
         }
     }
 
@@ -84,7 +87,10 @@ impl Durability {
         self.issued += 1;
         let sequence = self.issued;
         let log_end = log.last().index;
-        self.outstanding.push_back(Outstanding { sequence, has_hard_state: hard_changed, log_end });
+        if hard_changed {
+            self.written_by = sequence;
+        }
+        self.outstanding.push_back(Outstanding { sequence, log_end });
         Some(Write { batch: Batch { hard_state, entries }, ack: WriteAck { boot: self.boot, sequence } })
     }
 
@@ -102,7 +108,8 @@ impl Durability {
 
     /// Whether the current term and vote would survive a crash.
     pub(crate) fn holds_hard_state(&self, hard: HardState) -> bool {
-        hard == self.written && !self.outstanding.iter().any(|write| write.has_hard_state)
+        hard == self.written
+            && self.outstanding.front().is_none_or(|oldest| oldest.sequence > self.written_by)
     }
 
     /// Up to where the log would survive a crash as it stands.

@@ -13,7 +13,9 @@ impl<P: Command> Raft<P> {
     pub(crate) fn campaign(&mut self, effects: &mut Effects<P>) {
         effects.timers.push(Timer::Election);
         self.in_contact = false;
-        if self.is_overloaded() || self.hard.term >= Term::LIMIT {
+        // A candidacy that is still on its way to a slow disk goes on: a new one would only begin to wait again.
+        let is_waiting = matches!(&self.role, Role::Candidate(c) if c.phase == Phase::Unannounced);
+        if is_waiting || self.is_overloaded() || self.hard.term >= Term::LIMIT {
             return;
         }
         if !self.config.pre_vote {
@@ -39,6 +41,8 @@ impl<P: Command> Raft<P> {
         if let Role::Candidate(candidacy) = &mut self.role {
             candidacy.phase = Phase::Vote;
         }
+        // What the disk took is not taken from the voters' time.
+        effects.timers.push(Timer::Election);
         self.send_to_others(&Body::VoteRequest { last: self.log.last() }, effects);
         self.count_votes(self.config.id, true, effects);
     }
@@ -119,10 +123,7 @@ impl<P: Command> Raft<P> {
         let refused = candidacy.votes.len().saturating_sub(given);
         if given >= quorum {
             match phase {
-                Phase::PreVote => {
-                    self.stand_for_election();
-                    effects.timers.push(Timer::Election);
-                }
+                Phase::PreVote => self.stand_for_election(),
                 Phase::Unannounced | Phase::Vote => self.become_leader(effects),
             }
         } else if refused > voters - quorum {

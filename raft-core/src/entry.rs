@@ -49,6 +49,9 @@ pub enum Payload<P> {
     Command(P),
 }
 
+/// Bytes that an entry takes on the wire besides its command, roughly.
+pub(crate) const ENTRY_OVERHEAD: usize = 16;
+
 /// One entry of the log.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -70,8 +73,7 @@ impl<P: Command> Entry<P> {
 
     /// Bytes on the wire, roughly.
     pub(crate) fn size(&self) -> usize {
-        const FRAME: usize = 16;
-        FRAME
+        ENTRY_OVERHEAD
             + match &self.payload {
                 Payload::Noop => 0,
                 Payload::Command(command) => command.size(),

@@ -44,6 +44,14 @@ pub enum StartError {
         /// Which one.
         name: &'static str,
     },
+    /// Timers that cannot work.
+    #[error("a heartbeat every {heartbeat:?} does not go with an election timeout of {election:?}")]
+    Timing {
+        /// The election timeout.
+        election: std::time::Duration,
+        /// The heartbeat interval.
+        heartbeat: std::time::Duration,
+    },
     /// An entry is missing, or stands in the wrong place.
     #[error("recovered log: expected entry {expected}, found entry {found}")]
     Gap {

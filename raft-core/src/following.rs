@@ -5,7 +5,7 @@ use crate::io::{Breach, Effects, Timer};
 use crate::message::{Append, AppendOutcome, AppendResponse, Body};
 use crate::mutant::Mutant;
 use crate::raft::Raft;
-use crate::role::{Following, Role};
+use crate::role::{Following, Owed, Role};
 use crate::types::{Index, NodeId, Position, Round};
 
 impl<P: Command> Raft<P> {
@@ -26,6 +26,7 @@ impl<P: Command> Raft<P> {
         }
         let commit = append.commit;
         let round = append.round;
+        let prev = append.prev.index;
         let checked = append.prev.index.plus(append.entries.len());
         self.merge(append.entries, checked, effects);
         if self.halted {
@@ -34,10 +35,14 @@ impl<P: Command> Raft<P> {
         let own_last = self.log.last().index;
         let claims_own_last = self.has_mutant(Mutant::AckBeyondAppend);
         let follows_blindly = self.has_mutant(Mutant::HeartbeatCommitUnclamped);
+        let durable = self.durability.log_end();
         let Role::Follower(following) = &mut self.role else { return };
+        let brings_nothing = checked <= following.verified || round > following.round;
+        following.owed = following.owed.max(if brings_nothing { Owed::Now } else { Owed::WhenDurable });
+        // What precedes the entries was agreed on by asking; the answer to them says so too.
+        following.reported = following.reported.max(prev.min(durable));
         following.verified = following.verified.max(if claims_own_last { own_last } else { checked });
         following.round = following.round.max(round);
-        following.owes_ack = true;
         // "Set commitIndex = min(leaderCommit, index of last new entry)": what lies beyond was not compared (D13).
         let safe = if follows_blindly { own_last } else { following.verified.min(own_last) };
         self.commit = self.commit.max(commit.min(safe));
@@ -101,13 +106,11 @@ impl<P: Command> Raft<P> {
 
     /// Says how much of the leader's log is on stable storage here.
     pub(crate) fn accept_append(&mut self, leader: NodeId, matched: Index, effects: &mut Effects<P>) {
-        let Role::Follower(Following { reported, round, echoed, owes_ack, verified, .. }) = &mut self.role
-        else {
+        let Role::Follower(Following { reported, round, owed, verified, .. }) = &mut self.role else {
             return;
         };
         *reported = matched.max(*reported);
-        *echoed = *round;
-        *owes_ack = matched < *verified;
+        *owed = if matched < *verified { Owed::WhenDurable } else { Owed::Nothing };
         let response = AppendResponse { round: *round, outcome: AppendOutcome::Accepted { matched } };
         self.send(leader, Body::AppendResponse(response), effects);
     }

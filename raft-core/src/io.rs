@@ -60,7 +60,7 @@ pub struct Effects<P> {
     pub apply: Vec<Entry<P>>,
     /// Reads that were decided.
     pub reads: Vec<ReadOutcome>,
-    /// Where the commands of an accepted [`Input::Propose`] went.
+    /// Where the commands of the latest [`Input::Propose`] went, if it was accepted.
     pub proposed: Option<Proposed>,
     /// What an operator or a test wants to know.
     pub events: Vec<Event>,

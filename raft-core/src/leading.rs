@@ -1,6 +1,6 @@
 //! The leader's side of log replication: §5.3, the commitment rule of §5.4.2, and reads (§8, diss. 6.4).
 
-use crate::entry::{Command, Entry, Payload};
+use crate::entry::{Command, ENTRY_OVERHEAD, Entry, Payload};
 use crate::error::Refused;
 use crate::io::{Effects, Event, Proposed, ReadOutcome, Suspicion, Timer};
 use crate::message::{Append, AppendOutcome, AppendResponse, Body};
@@ -32,6 +32,7 @@ impl<P: Command> Raft<P> {
 
     /// Takes commands, in order, with no others between them (M09).
     pub(crate) fn propose(&mut self, commands: Vec<P>, effects: &mut Effects<P>) -> Result<(), Refused> {
+        effects.proposed = None;
         let is_overloaded = self.is_overloaded();
         let limits = self.config.limits;
         let pending = self.log.last().index.distance_from(self.commit);
@@ -40,7 +41,7 @@ impl<P: Command> Raft<P> {
         if commands.is_empty() {
             return Err(Refused::Empty);
         }
-        let bytes: usize = commands.iter().map(Command::size).sum();
+        let bytes: usize = commands.iter().map(|command| command.size() + ENTRY_OVERHEAD).sum();
         let too_many = pending.saturating_add(commands.len() as u64) > limits.uncommitted_entries as u64;
         let too_large = leadership.uncommitted_bytes.saturating_add(bytes) > limits.uncommitted_bytes
             && leadership.uncommitted_bytes > 0;
@@ -79,18 +80,12 @@ impl<P: Command> Raft<P> {
         Ok(())
     }
 
-    /// Time to be heard again; also when a probe that got no answer is repeated.
+    /// Time to be heard again. A probe that got no answer is repeated without its entries: those follow when it is answered,
+    /// and a peer that is down costs next to nothing.
     pub(crate) fn heartbeat(&mut self, effects: &mut Effects<P>) {
         effects.timers.push(Timer::Heartbeat);
         for peer in self.peers() {
-            let Some(progress) = self.progress_mut(peer) else { continue };
-            match &mut progress.mode {
-                Mode::Probe { waiting } => {
-                    *waiting = false;
-                    self.send_append(peer, effects);
-                }
-                Mode::Replicate { .. } => self.send_heartbeat(peer, effects),
-            }
+            self.send_heartbeat(peer, effects);
         }
     }
 
@@ -156,7 +151,7 @@ impl<P: Command> Raft<P> {
         if candidate <= self.commit || !(is_own_term || self.has_mutant(Mutant::CommitOlderTerm)) {
             return;
         }
-        let after = self.commit.max(leadership.opening);
+        let after = self.commit.max(leadership.opening.previous());
         let freed = self.log.bytes_between(after, candidate);
         self.commit = candidate;
         if let Some(leadership) = self.leadership_mut() {

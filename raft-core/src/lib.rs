@@ -93,8 +93,8 @@
 //! Traps of other libraries, and why they are none here:
 //!
 //! * *Which messages may be sent before which fsync?* All that are handed out, at once. What rests on a write (a vote, an
-//!   acknowledgement, a request for votes, anything said in a new term) does not exist before the write is acknowledged:
-//!   `promises.rs` is the one place where it comes into being.
+//!   acknowledgement, a request for votes, whatever a leader says) does not exist before the write is acknowledged:
+//!   `promises.rs` is the one place where it comes into being. Refusals promise nothing and do not wait.
 //! * *In which order are term, vote and entries written?* A [`Batch`] is stored whole or not at all, batches in the order in
 //!   which they come. Every prefix of that stream is a legal start.
 //! * *Acknowledgements late, repeated, out of order, from before a crash, for entries overwritten since?* A [`WriteAck`] can

@@ -68,11 +68,10 @@ impl Progress {
     /// The peer has no entry equal to the one at `refused`; its own log offers nothing to agree on after `candidate`.
     /// Returns whether that was news.
     pub(crate) fn reject(&mut self, refused: Index, candidate: Index) -> bool {
-        match self.mode {
-            // A rejection of something acknowledged since, or not the answer to the probe under way, is old.
-            Mode::Replicate { .. } if refused > self.matched => {}
-            Mode::Probe { .. } if refused.next() == self.next => {}
-            _ => return false,
+        // A rejection of something acknowledged since, or not the answer to the probe under way, is old.
+        let is_probe = matches!(self.mode, Mode::Probe { .. });
+        if refused <= self.matched || (is_probe && refused.next() != self.next) {
+            return false;
         }
         self.probe_from(candidate.min(refused.previous()).next());
         true

@@ -10,7 +10,7 @@ use crate::io::Effects;
 use crate::message::Body;
 use crate::mutant::Mutant;
 use crate::raft::Raft;
-use crate::role::{Phase, Role};
+use crate::role::{Owed, Phase, Role};
 
 impl<P: Command> Raft<P> {
     pub(crate) fn keep_promises(&mut self, effects: &mut Effects<P>) {
@@ -44,7 +44,7 @@ impl<P: Command> Raft<P> {
     }
 
     /// An entry counts as replicated when it would survive a crash here. One acknowledgement answers every append before
-    /// it; while some of what was checked is not durable yet, only a new confirmation round is answered early.
+    /// it; while some of what was checked is not durable yet, only heartbeats are answered early.
     fn give_owed_ack(&mut self, effects: &mut Effects<P>) {
         let (Role::Follower(following), Some(leader)) = (&self.role, self.leader) else { return };
         let durable = if self.has_mutant(Mutant::AckBeforeFsync) {
@@ -53,9 +53,12 @@ impl<P: Command> Raft<P> {
             self.durability.log_end()
         };
         let matched = following.verified.min(durable);
-        let is_complete = following.owes_ack && matched == following.verified;
-        let is_round_new = following.owes_ack && following.round > following.echoed;
-        if matched > following.reported || is_complete || is_round_new {
+        let is_due = match following.owed {
+            Owed::Nothing => false,
+            Owed::WhenDurable => matched == following.verified,
+            Owed::Now => true,
+        };
+        if is_due || matched > following.reported {
             self.accept_append(leader, matched, effects);
         }
     }

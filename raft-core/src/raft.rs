@@ -9,7 +9,7 @@ use crate::log::Log;
 use crate::message::{Append, AppendOutcome, Body, Message, Outbound};
 use crate::mutant::Mutant;
 use crate::role::{Following, Leadership, Role};
-use crate::types::{HardState, Index, NodeId, Position, Term};
+use crate::types::{HardState, Index, NodeId, Position, Round, Term};
 
 /// What the host found on stable storage.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -159,11 +159,12 @@ impl<P: Command> Raft<P> {
             effects.events.push(Event::Suspect { from, reason });
             return;
         }
-        if self.is_overloaded() {
-            effects.events.push(Event::Overloaded { from });
-            return;
-        }
         let Message { term, body } = message;
+        // An acknowledgement needs no write, and may be what the backlog waits for.
+        let needs_no_write = matches!(body, Body::AppendResponse(_)) && term <= self.hard.term;
+        if self.is_overloaded() && !needs_no_write {
+            return effects.events.push(Event::Overloaded { from });
+        }
         // Pre-votes live outside of terms: asking changes nobody's, and a grant may come from an older one (diss. 9.6).
         match body {
             Body::PreVoteRequest { next_term, last } => {
@@ -198,7 +199,9 @@ impl<P: Command> Raft<P> {
     fn on_stale(&mut self, from: NodeId, body: &Body<P>, effects: &mut Effects<P>) {
         match body {
             Body::VoteRequest { .. } => self.send(from, Body::VoteResponse { granted: false }, effects),
-            Body::Append(append) => self.refuse_append(from, append.prev, append.round, effects),
+            // The round was counted in another term: echoed in this one, it could confirm a read of the same leader's that
+            // came later.
+            Body::Append(append) => self.refuse_append(from, append.prev, Round::default(), effects),
             Body::VoteResponse { granted } if self.has_mutant(Mutant::StaleVoteResponse) => {
                 self.on_vote_response(from, *granted, effects);
             }
@@ -253,7 +256,10 @@ impl<P: Command> Raft<P> {
             return Some(Suspicion::NotAMember);
         }
         let within = |p: &Position| p.index <= Index::LIMIT && p.term <= Term::LIMIT;
+        // Nobody ever led, voted or was voted for in term 0.
+        let is_pre_vote = matches!(message.body, Body::PreVoteRequest { .. } | Body::PreVoteResponse { .. });
         let in_range = message.term <= Term::LIMIT
+            && (message.term > Term::default() || is_pre_vote)
             && match &message.body {
                 Body::PreVoteRequest { next_term, last } => *next_term <= Term::LIMIT && within(last),
                 Body::PreVoteResponse { .. } | Body::VoteResponse { .. } => true,
@@ -315,11 +321,15 @@ impl<P: Command> Raft<P> {
     }
 }
 
-/// Entries follow `prev` without a gap, and their terms never go backwards or beyond the leader's own (§5.3).
+/// Entries follow `prev` without a gap, and their terms never go backwards or beyond the leader's own (§5.3); before the
+/// first entry there is nothing, of no term.
 fn is_well_formed<P: Command>(term: Term, append: &Append<P>) -> bool {
     let mut last = append.prev;
+    if (last.index == Index::ZERO) != (last.term == Term::default()) {
+        return false;
+    }
     let in_order = append.entries.iter().all(|entry| {
-        let follows = entry.index == last.index.next() && entry.term >= last.term;
+        let follows = entry.index == last.index.next() && entry.term >= last.term && entry.term.0 > 0;
         last = entry.position();
         follows
     });

@@ -56,12 +56,24 @@ pub(crate) struct Following {
     pub(crate) reported: Index,
     /// The newest round heard from the leader.
     pub(crate) round: Round,
-    /// The newest round told back to it.
-    pub(crate) echoed: Round,
-    /// An append was checked and is answered as soon as what it brought is durable.
-    pub(crate) owes_ack: bool,
+    /// What appends that were checked are still to be answered.
+    pub(crate) owed: Owed,
     /// The vote of this term was promised and is told to its candidate as soon as it is durable.
     pub(crate) owes_vote: bool,
+}
+
+/// When an append that was checked is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum Owed {
+    /// It has been.
+    #[default]
+    Nothing,
+    /// As soon as what it brought is durable.
+    WhenDurable,
+    /// At once, with what is durable so far: it brought nothing but the wish to be heard (a heartbeat, a new round). A leader
+    /// must not be deposed because a disk is slow.
+    Now,
 }
 
 /// A candidate's memory.

@@ -169,6 +169,7 @@ impl Cluster {
         for outbound in send {
             let server = &self.servers[usize::try_from(id.0 - 1).unwrap()];
             self.ghost.on_send(server, &outbound);
+            self.ghost.on_round(&outbound);
             if self.network.len() >= NETWORK_CAPACITY {
                 self.network.pop_front();
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use raft_core::{
     AppendOutcome, AppendResponse, Body, Breach, Entry, Event, HardState, Index, NodeId, Outbound, Position,
-    Raft, ReadId, RoleKind, Term,
+    Raft, ReadId, RoleKind, Round, Term,
 };
 
 use crate::cluster::{Command, Server};
@@ -17,6 +17,8 @@ pub struct Ghost {
     committed: BTreeMap<Index, (Entry<Command>, Term)>,
     /// State-machine safety: what was executed at each index, by whoever was first.
     executed: BTreeMap<Index, Entry<Command>>,
+    /// The newest confirmation round that the leader of each term has begun.
+    rounds: BTreeMap<Term, Round>,
     seen: Vec<Option<Seen>>,
     /// How often a log lost entries while its server was up.
     pub truncations: usize,
@@ -48,6 +50,7 @@ impl Ghost {
             leaders: BTreeMap::new(),
             committed: BTreeMap::new(),
             executed: BTreeMap::new(),
+            rounds: BTreeMap::new(),
             seen: (0..servers).map(|_| None).collect(),
             truncations: 0,
             restarts_with_log: 0,
@@ -98,6 +101,24 @@ impl Ghost {
         };
         if !is_durable {
             self.violated(format!("{:?} says what its disk does not know: {outbound:?}", raft.id()));
+        }
+    }
+
+    /// R01: an echo confirms a round of the very term it speaks in. Rounds are counted anew in each term; one carried over
+    /// into another would confirm reads that came after it.
+    pub fn on_round(&mut self, outbound: &Outbound<Command>) {
+        let term = outbound.message.term;
+        match &outbound.message.body {
+            Body::Append(append) => {
+                let newest = self.rounds.entry(term).or_default();
+                *newest = (*newest).max(append.round);
+            }
+            Body::AppendResponse(response)
+                if response.round > self.rounds.get(&term).copied().unwrap_or_default() =>
+            {
+                self.violated(format!("an echo of a round that nobody began in {term:?}: {outbound:?}"));
+            }
+            _ => {}
         }
     }
 

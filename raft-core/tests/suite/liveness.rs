@@ -54,7 +54,7 @@ fn n08_a_paused_leader_finds_out_before_it_listens() {
     // A follower of two, paused: what it hears first after waking up does not come before its own timeout.
     let mut node = clocked(1, 2, 0);
     let mut effects = Effects::default();
-    let message = Message { term: Term(0), body: append(at(0, 0), &[], 0) };
+    let message = Message { term: Term(1), body: append(at(0, 0), &[], 0) };
     node.step(ms(1), Some(Input::Receive { from: NodeId(2), message: message.clone() }), &mut effects)
         .unwrap();
     effects.clear();
@@ -137,5 +137,17 @@ fn an_asymmetrically_partitioned_leader_is_replaced() {
         let (took, second) =
             converges(3, seed, 3000, cut).unwrap_or_else(|| panic!("seed {seed}: no other leader"));
         assert!(second != first && took >= 1000, "seed {seed}");
+    }
+}
+
+#[test]
+fn timers_that_cannot_work_are_refused() {
+    for (election, heartbeat) in [(100, 0), (100, 100), (0, 0), (u64::MAX, 1)] {
+        let timing =
+            Timing { election: Duration::from_millis(election), heartbeat: Duration::from_millis(heartbeat) };
+        let config = Config::new(NodeId(1), [NodeId(1)]);
+        let recovered: Recovered<u64> = Recovered::nothing();
+        let started = Clocked::start(config, recovered, timing, 0, Moment(0), &mut Effects::default());
+        assert!(started.is_err(), "{timing:?}");
     }
 }

@@ -152,3 +152,41 @@ fn outstanding_writes_are_bounded() {
     node.fire(Timer::Election);
     assert_eq!(node.raft.role(), RoleKind::Candidate, "and everything goes on when the disk has caught up");
 }
+
+#[test]
+fn heartbeats_are_answered_while_a_slow_disk_is_at_work() {
+    let mut node = slow(3, &[1], 1);
+    assert_eq!(node.hear(2, 1, append(at(1, 1), &[1], 0)), []);
+    for _ in 0..3 {
+        assert_eq!(
+            node.hear(2, 1, append(at(2, 1), &[], 0)),
+            [(2, accepted(1, 0))],
+            "check-quorum must not fail"
+        );
+    }
+    assert_eq!(node.flush(), [(2, accepted(2, 0))]);
+}
+
+#[test]
+fn a_candidacy_waits_for_a_slow_disk_instead_of_starting_over() {
+    let hard_state = HardState { term: Term(1), voted_for: None };
+    let mut node = Node::with(3, &[], hard_state, |config| config.pre_vote = false);
+    node.slow = true;
+    for _ in 0..5 {
+        node.fire(Timer::Election);
+    }
+    assert_eq!(node.raft.term(), Term(2));
+    assert_eq!(node.flush().len(), 2, "and then asks for votes");
+}
+
+#[test]
+fn acknowledgements_are_heard_however_much_is_unwritten() {
+    let mut node = Node::leader(3, &[], 1);
+    node.slow = true;
+    let limit = node.raft.config().limits.outstanding_writes;
+    while node.raft.step(Input::Propose(vec![1]), &mut node.effects).is_ok() {}
+    assert_eq!(node.effects.writes.len(), limit);
+    node.hear(2, 1, accepted(5, 0));
+    node.hear(3, 1, accepted(5, 0));
+    assert_eq!(node.raft.commit(), Index(5));
+}

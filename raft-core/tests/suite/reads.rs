@@ -1,9 +1,9 @@
 //! R: linearizable reads by read index.
 
-use raft_core::{Index, Input, NodeId, ReadId, ReadOutcome, Refused, Timer};
+use raft_core::{Body, Index, Input, NodeId, ReadId, ReadOutcome, Refused, Round, Timer};
 
 use crate::cluster::Cluster;
-use crate::node::{Node, accepted, append, at};
+use crate::node::{Node, accepted, append, append_in_round, at};
 
 fn ready(id: u64, index: u64) -> ReadOutcome {
     ReadOutcome::Ready { id: ReadId(id), index: Index(index) }
@@ -100,4 +100,14 @@ fn a_lost_round_is_repeated_by_the_heartbeat() {
     cluster.fire(NodeId(1), Timer::Heartbeat);
     cluster.settle();
     assert_eq!(cluster.server(NodeId(1)).served.len(), 1);
+}
+
+#[test]
+fn r01_an_echo_of_an_earlier_term_confirms_nothing() {
+    // Rounds start over with each leadership: a reply to a late append must not carry its round into another term, where
+    // the same server leads again.
+    let mut follower = Node::new(3, &[], 5);
+    let said = follower.hear(2, 3, append_in_round(at(0, 0), &[], 0, 7));
+    let [(2, Body::AppendResponse(response))] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(response.round, Round(0));
 }

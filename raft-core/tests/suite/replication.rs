@@ -207,8 +207,8 @@ fn d21_appends_of_a_deposed_leader_change_nothing() {
 fn e01_e02_probing_sends_one_append_at_a_time_and_an_ack_starts_pipelining() {
     let mut node = Node::leader(2, &[], 1);
     assert_eq!(appends(&node.input(Input::Propose(vec![1]))), [], "the first append is still unanswered");
-    assert_eq!(appends(&node.fire(Timer::Heartbeat)), [(2, 0, 2)], "a heartbeat repeats it");
-    assert_eq!(appends(&node.hear(2, 1, accepted(1, 0))), [(2, 1, 1)]);
+    assert_eq!(appends(&node.fire(Timer::Heartbeat)), [(2, 0, 0)], "a heartbeat repeats the question only");
+    assert_eq!(appends(&node.hear(2, 1, accepted(0, 0))), [(2, 0, 2)]);
     assert_eq!(
         appends(&node.input(Input::Propose(vec![2]))),
         [(2, 2, 1)],
@@ -223,7 +223,8 @@ fn e04_unreachable_peer_is_probed_and_comes_back_even_without_news() {
     node.hear(2, 1, accepted(1, 0));
     node.input(Input::Unreachable(NodeId(2)));
     assert_eq!(appends(&node.input(Input::Propose(vec![1]))), []);
-    assert_eq!(appends(&node.fire(Timer::Heartbeat)), [(2, 1, 1)]);
+    assert_eq!(appends(&node.fire(Timer::Heartbeat)), [(2, 1, 0)]);
+    assert_eq!(appends(&node.hear(2, 1, accepted(1, 0))), [(2, 1, 1)]);
     node.hear(2, 1, accepted(2, 0));
     assert_eq!(appends(&node.input(Input::Propose(vec![2]))), [(2, 2, 1)]);
 }
@@ -310,4 +311,24 @@ fn m10_an_empty_proposal_is_refused() {
     let mut node = Node::leader(3, &[], 1);
     assert_eq!(node.raft.step(Input::Propose(Vec::new()), &mut node.effects), Err(Refused::Empty));
     assert_eq!(node.raft.role(), RoleKind::Leader);
+}
+
+#[test]
+fn a_single_oversized_proposal_is_taken_when_nothing_else_is_pending() {
+    let configure = |config: &mut raft_core::Config| config.limits.uncommitted_bytes = 4;
+    let mut node = Node::with(1, &[], raft_core::HardState::default(), configure);
+    node.input(Input::Campaign);
+    for _ in 0..3 {
+        assert_eq!(node.raft.step(Input::Propose(vec![7]), &mut node.effects), Ok(()));
+        assert_eq!(node.raft.step(Input::Propose(vec![7]), &mut node.effects), Err(Refused::QuotaFull));
+        node.flush();
+    }
+}
+
+#[test]
+fn d12_a_repeated_rejection_of_what_was_acknowledged_is_not_answered() {
+    let mut node = Node::leader(2, &[1], 2);
+    node.hear(2, 2, accepted(1, 0));
+    node.input(Input::Unreachable(NodeId(2)));
+    assert_eq!(node.hear(2, 2, rejected(1, at(0, 0))), []);
 }

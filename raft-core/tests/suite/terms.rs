@@ -173,3 +173,20 @@ fn start_refuses_what_no_crash_can_leave() {
     zero.limits.append_entries = 0;
     assert_eq!(start(zero, 0, vec![]), Err(StartError::ZeroLimit { name: "append_entries" }));
 }
+
+#[test]
+fn malformed_appends_are_suspect_and_halt_nothing() {
+    for (term, body) in [
+        (3, append(at(0, 1), &[], 0)),
+        (3, append(at(1, 0), &[], 0)),
+        (3, append(at(0, 0), &[0], 0)),
+        (3, append(at(0, 0), &[4], 0)),
+        (0, append(at(0, 0), &[], 0)),
+    ] {
+        let mut node = in_role(Follower);
+        let before = node.raft.clone();
+        node.hear(2, term, body.clone());
+        assert_eq!(node.raft, before, "{body:?}");
+        assert!(matches!(node.effects.events.as_slice(), [Event::Suspect { .. }]), "{body:?}");
+    }
+}
