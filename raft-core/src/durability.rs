@@ -16,12 +16,12 @@ pub(crate) struct Durability {
     issued: u64,
     /// Term and vote as the newest write that had them says.
     written: HardState,
-    /// The number of that write.
-    written_by: u64,
     /// The first entry that changed since the newest write.
     changed_from: Option<Index>,
     /// Writes handed out and not yet acknowledged, in order.
     outstanding: VecDeque<Outstanding>,
+    /// How many of them bring a term or a vote.
+    hard_states_outstanding: usize,
     /// The log up to here is on stable storage, as it stands in memory.
     log_end: Index,
 }
@@ -30,6 +30,7 @@ pub(crate) struct Durability {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Outstanding {
     sequence: u64,
+    has_hard_state: bool,
     /// When this write is durable, the log is up to here: lowered when entries it wrote are overwritten, so that its late
     /// acknowledgement cannot vouch for their successors.
     log_end: Index,
@@ -42,9 +43,9 @@ impl Durability {
             boot,
             issued: 0,
             written: hard,
-            written_by: 0,
             changed_from: None,
             outstanding: VecDeque::new(),
+            hard_states_outstanding: 0,
             log_end,
         }
     }
@@ -87,10 +88,8 @@ impl Durability {
         self.issued += 1;
         let sequence = self.issued;
         let log_end = log.last().index;
-        if hard_changed {
-            self.written_by = sequence;
-        }
-        self.outstanding.push_back(Outstanding { sequence, log_end });
+        self.hard_states_outstanding += usize::from(hard_changed);
+        self.outstanding.push_back(Outstanding { sequence, has_hard_state: hard_changed, log_end });
         Some(Write { batch: Batch { hard_state, entries }, ack: WriteAck { boot: self.boot, sequence } })
     }
 
@@ -102,14 +101,14 @@ impl Durability {
         }
         while let Some(write) = self.outstanding.front().filter(|write| write.sequence <= ack.sequence) {
             self.log_end = self.log_end.max(write.log_end);
+            self.hard_states_outstanding -= usize::from(write.has_hard_state);
             self.outstanding.pop_front();
         }
     }
 
     /// Whether the current term and vote would survive a crash.
     pub(crate) fn holds_hard_state(&self, hard: HardState) -> bool {
-        hard == self.written
-            && self.outstanding.front().is_none_or(|oldest| oldest.sequence > self.written_by)
+        hard == self.written && self.hard_states_outstanding == 0
     }
 
     /// Up to where the log would survive a crash as it stands.
