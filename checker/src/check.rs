@@ -1,0 +1,199 @@
+//! The check of a whole history: cut by key, easy keys first, on all cores, the witness replayed, the "no" explained.
+
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use crate::decide::{Algorithm, decide};
+use crate::decision::{Decision, Progress, Refutation};
+use crate::explain::explain;
+use crate::history::History;
+use crate::limits::{Budget, Limits, Stopped};
+use crate::partition::{Partition, split};
+use crate::validate::{InvalidWitness, Linearization, validate};
+use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
+use crate::{Model, Specification};
+
+/// How to check.
+#[derive(Clone, Debug, Default)]
+pub struct CheckOptions {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// Time and memory.
+    pub limits: Limits,
+    /// Threads; as many as there are cores if not given.
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// Steps of search that every key gets before any key gets more.
+const FIRST_SHARE: u64 = 1 << 16;
+
+/// Is this history linearizable?
+///
+/// # Errors
+/// [`CheckError::Unfit`] if the specification does not know one of the operations.
+pub fn check<S: Specification>(
+    spec: &S,
+    history: &History,
+    options: &CheckOptions,
+) -> Result<Report, CheckError> {
+    let start = Instant::now();
+    let partitions =
+        split(spec, history).map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
+    let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
+    let verdict = if checked == 0 {
+        Verdict::Unknown { reason: Unknown::NothingToCheck }
+    } else {
+        judge(spec, &partitions, options)?
+    };
+    Ok(Report {
+        verdict,
+        model: spec.name(),
+        algorithm: options.algorithm,
+        counts: history.counts,
+        checked,
+        partitions: partitions.len(),
+        elapsed: start.elapsed(),
+    })
+}
+
+impl Model {
+    /// [`check()`] with this specification.
+    ///
+    /// # Errors
+    /// As [`check()`].
+    pub fn check(&self, history: &History, options: &CheckOptions) -> Result<Report, CheckError> {
+        match self {
+            Self::Registers(spec) => check(spec, history, options),
+            Self::MultiRegister(spec) => check(spec, history, options),
+            Self::Mutex(spec) => check(spec, history, options),
+        }
+    }
+}
+
+fn judge<S: Specification>(
+    spec: &S,
+    partitions: &[Partition<S::Op>],
+    options: &CheckOptions,
+) -> Result<Verdict, CheckError> {
+    let budget = Budget::new(&options.limits);
+    let mut open: Vec<usize> = (0..partitions.len()).collect();
+    open.sort_by_key(|which| partitions.get(*which).map_or(0, |partition| partition.calls.len()));
+    let mut witness: Vec<Option<Linearization>> = vec![None; partitions.len()];
+    let mut furthest = vec![Progress::default(); partitions.len()];
+    for share in [FIRST_SHARE, u64::MAX] {
+        let answers = decide_all(spec, partitions, &open, options, &budget, share);
+        open.clear();
+        let mut stopped = Vec::new();
+        for (which, answer) in answers {
+            let Some(partition) = partitions.get(which) else { continue };
+            if let (Ok(Answer::Undecided(_, progress)), Some(known)) = (&answer, furthest.get_mut(which)) {
+                *known = if progress.reached < known.reached { *known } else { *progress };
+            }
+            match answer {
+                Ok(Answer::Legal(order)) => {
+                    if let Some(place) = witness.get_mut(which) {
+                        *place = Some(Linearization { key: partition.key.clone(), order });
+                    }
+                }
+                Ok(Answer::Illegal(refutation)) => {
+                    let explanation = Box::new(explain(spec, partition, &refutation, options));
+                    return Ok(Verdict::NotLinearizable { explanation });
+                }
+                Ok(Answer::Undecided(Stopped::Share, _)) => open.push(which),
+                Ok(Answer::Undecided(reason, progress)) => {
+                    let progress = furthest.get(which).copied().unwrap_or(progress);
+                    stopped.push((reason, Undecided { key: partition.key.clone(), progress }));
+                }
+                Err(fault) => {
+                    let key = partition.key.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+                    return Err(CheckError::InvalidWitness { key, fault });
+                }
+            }
+        }
+        if let Some((reason, _)) = stopped.first() {
+            let reason = *reason;
+            let undecided = stopped.into_iter().map(|(_, undecided)| undecided).collect();
+            return Ok(Verdict::Unknown {
+                reason: match reason {
+                    Stopped::Memory => Unknown::Memory(undecided),
+                    Stopped::Cancelled => Unknown::Cancelled(undecided),
+                    Stopped::Time | Stopped::Share => Unknown::Time(undecided),
+                },
+            });
+        }
+    }
+    Ok(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() })
+}
+
+/// An answer whose witness was replayed.
+enum Answer {
+    /// Indices into the history's operations.
+    Legal(Vec<u32>),
+    Illegal(Refutation),
+    Undecided(Stopped, Progress),
+}
+
+type Answers = Vec<(usize, Result<Answer, InvalidWitness>)>;
+
+/// Decides those partitions, each on the next thread that is free; the first "no" stops the others.
+fn decide_all<S: Specification>(
+    spec: &S,
+    partitions: &[Partition<S::Op>],
+    which: &[usize],
+    options: &CheckOptions,
+    budget: &Budget,
+    share: u64,
+) -> Answers {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = options.threads.map_or_else(cores, NonZero::get).min(which.len());
+    let next = AtomicUsize::new(0);
+    let answers = Mutex::new(Answers::new());
+    let work = || {
+        while let Some(which) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let Some(partition) = partitions.get(*which) else { continue };
+            let answer = decide_one(spec, partition, options.algorithm, budget, share);
+            if !matches!(answer, Ok(Answer::Legal(_) | Answer::Undecided(..))) {
+                budget.settle();
+            }
+            answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((*which, answer));
+        }
+    };
+    if threads <= 1 {
+        work();
+    } else {
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+    }
+    let mut answers = answers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    answers.sort_by_key(|(which, answer)| {
+        (matches!(answer, Ok(Answer::Legal(_) | Answer::Undecided(..))), *which)
+    });
+    answers
+}
+
+fn decide_one<S: Specification>(
+    spec: &S,
+    partition: &Partition<S::Op>,
+    algorithm: Algorithm,
+    budget: &Budget,
+    share: u64,
+) -> Result<Answer, InvalidWitness> {
+    match decide(spec, &partition.kinds, &partition.calls, algorithm, budget, share) {
+        Decision::Legal(order) => {
+            validate(spec, partition, &order)?;
+            Ok(Answer::Legal(operations(partition, &order)))
+        }
+        Decision::Illegal(refutation) => Ok(Answer::Illegal(refutation)),
+        Decision::Undecided(reason, progress) => Ok(Answer::Undecided(reason, progress)),
+    }
+}
+
+pub(crate) fn operations<Op>(partition: &Partition<Op>, calls: &[u32]) -> Vec<u32> {
+    calls.iter().filter_map(|call| partition.calls.get(*call as usize)).map(|call| call.operation).collect()
+}

@@ -1,0 +1,377 @@
+//! Jepsen's EDN: one vector (or list) of maps, or one map after the other; `;` comments, `#_` discards, tagged literals.
+//!
+//! A recursive reader over a byte source. Nesting, tokens and collections are bounded; the top level, which may be as long
+//! as it likes, is streamed.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::edn_atoms::{as_integer, as_kind, as_name, as_process, is_blank, is_symbolic, number};
+use super::error::Misread;
+use super::text::{Interner, MAX_DEPTH, MAX_ITEMS, MAX_TOKEN, Source, glance, shown};
+use super::{Event, Kind, Problem, Process};
+use crate::Value;
+
+pub(crate) struct Edn<R> {
+    source: Source<R>,
+    names: Interner,
+    token: Vec<u8>,
+    /// The bracket that closes the top level, once it is open.
+    closing: Option<u8>,
+}
+
+impl<R: Read> Edn<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { source: Source::new(reader), names: Interner::new(), token: Vec::new(), closing: None }
+    }
+
+    /// The next event with its place.
+    pub(crate) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
+        loop {
+            self.skip_blank(0)?;
+            let (line, column) = self.source.place();
+            match (self.source.peek()?, self.closing) {
+                (None, None) => return Ok(None),
+                (None, Some(closing)) => {
+                    let expected = format!("an event or `{}`", char::from(closing));
+                    return Err(Problem::syntax(expected, shown(None)).at(line, column));
+                }
+                (Some(b'['), None) => self.open(b']'),
+                (Some(b'('), None) => self.open(b')'),
+                (Some(byte), Some(closing)) if byte == closing => {
+                    self.source.bump();
+                    self.closing = None;
+                }
+                (Some(b'{'), _) => return self.event().map(|event| Some((event, line, column))),
+                (Some(b'#'), _) => {
+                    // `#jepsen.history.Op{…}`: the tag says what we know already.
+                    self.source.bump();
+                    self.token()?;
+                }
+                (Some(byte), _) => {
+                    return Err(Problem::syntax("an event, `{…}`", shown(Some(byte))).at(line, column));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, closing: u8) {
+        self.source.bump();
+        self.closing = Some(closing);
+    }
+
+    fn event(&mut self) -> Result<Event, Misread> {
+        let start = self.source.place();
+        self.source.bump();
+        let mut event = Event {
+            index: None,
+            time: None,
+            process: Process::Client(0),
+            kind: Kind::Invoke,
+            f: Arc::from(""),
+            key: None,
+            value: Value::Nil,
+            error: None,
+        };
+        let (mut process, mut kind, mut f) = (false, false, false);
+        loop {
+            self.skip_blank(1)?;
+            if self.source.peek()? == Some(b'}') {
+                self.source.bump();
+                break;
+            }
+            let key = self.value(1)?;
+            self.skip_blank(1)?;
+            let (line, column) = self.source.place();
+            let value = self.value(1)?;
+            let name = match &key {
+                Value::Keyword(name) => &**name,
+                _ => "",
+            };
+            match name {
+                "process" => (event.process, process) = (as_process(value, line, column)?, true),
+                "type" => (event.kind, kind) = (as_kind(&value, line, column)?, true),
+                "f" => (event.f, f) = (as_name(&value, line, column)?, true),
+                "index" => event.index = as_integer(&value, line, column)?,
+                "time" => event.time = as_integer(&value, line, column)?,
+                "key" => event.key = Some(value),
+                "value" => event.value = value,
+                "error" => event.error = Some(value),
+                _ => {}
+            }
+        }
+        for (there, what) in [(process, ":process"), (kind, ":type"), (f, ":f")] {
+            if !there {
+                return Err(Problem::syntax(format!("an event with {what}"), "none").at(start.0, start.1));
+            }
+        }
+        Ok(event)
+    }
+
+    /// One whole text as one value.
+    pub(crate) fn only_value(&mut self) -> Result<Value, Misread> {
+        self.skip_blank(0)?;
+        let value = self.value(0)?;
+        self.skip_blank(0)?;
+        match self.source.peek()? {
+            None => Ok(value),
+            found => self.wrong("the end of the value", found),
+        }
+    }
+
+    fn value(&mut self, depth: u32) -> Result<Value, Misread> {
+        self.skip_blank(depth)?;
+        if depth > MAX_DEPTH {
+            let (line, column) = self.source.place();
+            return Err(Problem::Limit { what: "nesting", limit: u64::from(MAX_DEPTH) }.at(line, column));
+        }
+        match self.source.peek()? {
+            None => self.wrong("a value", None),
+            Some(b'[') => Ok(Value::Vector(self.items(b']', depth)?.into())),
+            Some(b'(') => Ok(Value::List(self.items(b')', depth)?.into())),
+            Some(b'{') => self.map(depth),
+            Some(b'"') => self.string(),
+            Some(b'\\') => self.character(),
+            Some(b'#') => self.dispatch(depth),
+            Some(byte @ (b']' | b')' | b'}')) => self.wrong("a value", Some(byte)),
+            Some(_) => self.atom(),
+        }
+    }
+
+    fn items(&mut self, closing: u8, depth: u32) -> Result<Vec<Value>, Misread> {
+        self.source.bump();
+        let mut items = Vec::new();
+        loop {
+            self.skip_blank(depth)?;
+            match self.source.peek()? {
+                Some(byte) if byte == closing => {
+                    self.source.bump();
+                    return Ok(items);
+                }
+                None => return self.wrong(format!("a value or `{}`", char::from(closing)), None),
+                Some(_) => items.push(self.value(depth + 1)?),
+            }
+            if items.len() > MAX_ITEMS {
+                let (line, column) = self.source.place();
+                let problem = Problem::Limit { what: "items of one collection", limit: MAX_ITEMS as u64 };
+                return Err(problem.at(line, column));
+            }
+        }
+    }
+
+    fn map(&mut self, depth: u32) -> Result<Value, Misread> {
+        let (line, column) = self.source.place();
+        let items = self.items(b'}', depth)?;
+        if items.len() % 2 != 0 {
+            return Err(
+                Problem::syntax("a value for every key of the map", "a key without one").at(line, column)
+            );
+        }
+        let mut entries = Vec::with_capacity(items.len() / 2);
+        let mut items = items.into_iter();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            entries.push((key, value));
+        }
+        Ok(Value::map(entries))
+    }
+
+    fn string(&mut self) -> Result<Value, Misread> {
+        let start = self.source.place();
+        self.source.bump();
+        self.token.clear();
+        loop {
+            match self.source.peek()? {
+                None => return self.wrong("`\"` at the end of the string", None),
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(byte) => {
+                    self.token.push(byte);
+                    self.source.bump();
+                }
+            }
+            self.bounded()?;
+        }
+        self.source.bump();
+        let text = std::str::from_utf8(&self.token)
+            .map_err(|_| Problem::syntax("a string in UTF-8", "other bytes").at(start.0, start.1))?;
+        Ok(Value::Str(self.names.get(text)))
+    }
+
+    fn escape(&mut self) -> Result<(), Misread> {
+        let (line, column) = self.source.place();
+        self.source.bump();
+        let found = self.source.peek()?;
+        let letter = match found {
+            Some(b'n') => '\n',
+            Some(b't') => '\t',
+            Some(b'r') => '\r',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'u') => {
+                let mut code = 0;
+                for _ in 0..4 {
+                    self.source.bump();
+                    let digit = self.source.peek()?.and_then(|byte| char::from(byte).to_digit(16));
+                    let Some(digit) = digit else {
+                        return Err(Problem::syntax("four hexadecimal digits", "others").at(line, column));
+                    };
+                    code = code * 16 + digit;
+                }
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ => return self.wrong("an escape (n, t, r, b, f, u, \\, \")", found),
+        };
+        self.source.bump();
+        self.token.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        Ok(())
+    }
+
+    fn character(&mut self) -> Result<Value, Misread> {
+        let (line, column) = self.source.place();
+        self.source.bump();
+        self.token.clear();
+        // The first byte may be a delimiter: `\(` is a character.
+        if let Some(byte) = self.source.peek()? {
+            self.token.push(byte);
+            self.source.bump();
+        }
+        self.rest_of_token()?;
+        let text = std::str::from_utf8(&self.token).unwrap_or_default();
+        let mut letters = text.chars();
+        let letter = match (letters.next(), letters.as_str()) {
+            (Some(letter), "") => Some(letter),
+            _ => match text {
+                "newline" => Some('\n'),
+                "return" => Some('\r'),
+                "tab" => Some('\t'),
+                "space" => Some(' '),
+                "backspace" => Some('\u{8}'),
+                "formfeed" => Some('\u{c}'),
+                text => text
+                    .strip_prefix('u')
+                    .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+                    .and_then(char::from_u32),
+            },
+        };
+        letter.map(Value::Char).ok_or_else(|| Problem::syntax("a character", glance(text)).at(line, column))
+    }
+
+    fn dispatch(&mut self, depth: u32) -> Result<Value, Misread> {
+        let (line, column) = self.source.place();
+        self.source.bump();
+        match self.source.peek()? {
+            Some(b'{') => Ok(Value::set(self.items(b'}', depth)?)),
+            Some(b'#') => {
+                self.source.bump();
+                match &*self.token()? {
+                    "NaN" => Ok(Value::float(f64::NAN)),
+                    "Inf" => Ok(Value::float(f64::INFINITY)),
+                    "-Inf" => Ok(Value::float(f64::NEG_INFINITY)),
+                    other => Err(Problem::syntax("##NaN, ##Inf or ##-Inf", glance(other)).at(line, column)),
+                }
+            }
+            // An old Clojure printed objects as `#<…>`, and `#[…]` is seen in recorded nemesis lines.
+            Some(b'[') => Ok(Value::Vector(self.items(b']', depth)?.into())),
+            Some(byte) if byte.is_ascii_alphabetic() => {
+                let tag = self.token()?;
+                let value = self.value(depth + 1)?;
+                Ok(Value::Tagged(Arc::new((Box::from(&*tag), value))))
+            }
+            found => self.wrong("a set, a tag or `#_`", found),
+        }
+    }
+
+    fn atom(&mut self) -> Result<Value, Misread> {
+        let (line, column) = self.source.place();
+        let text = self.token()?;
+        let mut letters = text.bytes();
+        let first = letters.next();
+        let numeric = match first {
+            Some(b'0'..=b'9') => true,
+            Some(b'+' | b'-') => letters.next().is_some_and(|byte| byte.is_ascii_digit()),
+            _ => false,
+        };
+        if numeric {
+            return number(&text).ok_or_else(|| Problem::syntax("a number", glance(&text)).at(line, column));
+        }
+        match &*text {
+            "nil" => Ok(Value::Nil),
+            "true" => Ok(Value::Bool(true)),
+            "false" => Ok(Value::Bool(false)),
+            _ => match text.strip_prefix(':') {
+                Some("") => Err(Problem::syntax("a keyword", "`:` alone").at(line, column)),
+                Some(name) => Ok(Value::Keyword(self.names.get(name))),
+                None if text.bytes().all(is_symbolic) => Ok(Value::Symbol(text)),
+                None => Err(Problem::syntax("a value", glance(&text)).at(line, column)),
+            },
+        }
+    }
+
+    fn token(&mut self) -> Result<Arc<str>, Misread> {
+        let (line, column) = self.source.place();
+        self.token.clear();
+        self.rest_of_token()?;
+        match std::str::from_utf8(&self.token) {
+            Ok("") => {
+                let found = self.source.peek()?;
+                self.wrong("a value", found)
+            }
+            Ok(text) => Ok(self.names.get(text)),
+            Err(_) => Err(Problem::syntax("text in UTF-8", "other bytes").at(line, column)),
+        }
+    }
+
+    fn rest_of_token(&mut self) -> Result<(), Misread> {
+        while let Some(byte) = self.source.peek()? {
+            if is_blank(byte) || matches!(byte, b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'"' | b';') {
+                break;
+            }
+            self.token.push(byte);
+            self.source.bump();
+            self.bounded()?;
+        }
+        Ok(())
+    }
+
+    fn bounded(&self) -> Result<(), Misread> {
+        if self.token.len() > MAX_TOKEN {
+            let (line, column) = self.source.place();
+            return Err(
+                Problem::Limit { what: "bytes of one token", limit: MAX_TOKEN as u64 }.at(line, column)
+            );
+        }
+        Ok(())
+    }
+
+    /// Blanks, commas, comments and discarded values.
+    fn skip_blank(&mut self, depth: u32) -> Result<(), Misread> {
+        loop {
+            match self.source.peek()? {
+                Some(byte) if is_blank(byte) => self.source.bump(),
+                Some(b';') => {
+                    while self.source.peek()?.is_some_and(|byte| byte != b'\n') {
+                        self.source.bump();
+                    }
+                }
+                Some(b'#') if self.source.after()? == Some(b'_') => {
+                    self.source.bump();
+                    self.source.bump();
+                    if depth > MAX_DEPTH {
+                        let (line, column) = self.source.place();
+                        let problem = Problem::Limit { what: "nesting", limit: u64::from(MAX_DEPTH) };
+                        return Err(problem.at(line, column));
+                    }
+                    self.value(depth + 1)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn wrong<T>(&self, expected: impl Into<String>, found: Option<u8>) -> Result<T, Misread> {
+        let (line, column) = self.source.place();
+        Err(Problem::syntax(expected, shown(found)).at(line, column))
+    }
+}

@@ -1,0 +1,163 @@
+//! What the readers share: bytes with a place, limits, names said once.
+
+use std::hash::Hasher as _;
+use std::io::{BufRead, Read};
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+
+use super::Problem;
+use super::error::Misread;
+
+/// How deep values may nest. Readers recurse on nesting alone, so this bounds their stack.
+pub(crate) const MAX_DEPTH: u32 = 64;
+/// The longest line, string, number or name, in bytes.
+pub(crate) const MAX_TOKEN: usize = 16 << 20;
+/// The most items of one collection inside an event.
+pub(crate) const MAX_ITEMS: usize = 1 << 20;
+
+/// Shares equal texts: histories say the same few names and keys over and over. A direct-mapped cache, so its size is
+/// bounded whatever the file says.
+pub(crate) struct Interner {
+    slots: Vec<Option<Arc<str>>>,
+}
+
+impl Interner {
+    const SLOTS: usize = 1 << 12;
+    /// Long texts are seldom repeated.
+    const LONGEST: usize = 64;
+
+    pub(crate) fn new() -> Self {
+        Self { slots: vec![None; Self::SLOTS] }
+    }
+
+    pub(crate) fn get(&mut self, text: &str) -> Arc<str> {
+        if text.len() > Self::LONGEST {
+            return Arc::from(text);
+        }
+        let mut hasher = FxHasher::default();
+        hasher.write(text.as_bytes());
+        let hash = hasher.finish();
+        let at = (hash >> 32 ^ hash) as usize % Self::SLOTS;
+        let Some(slot) = self.slots.get_mut(at) else { return Arc::from(text) };
+        match slot {
+            Some(known) if **known == *text => known.clone(),
+            _ => slot.insert(Arc::from(text)).clone(),
+        }
+    }
+}
+
+/// A byte at a time out of a reader, with line and column.
+pub(crate) struct Source<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    at: usize,
+    end: usize,
+    line: u64,
+    column: u64,
+}
+
+impl<R: Read> Source<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, buffer: vec![0; 1 << 16], at: 0, end: 0, line: 1, column: 1 }
+    }
+
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.line, self.column)
+    }
+
+    pub(crate) fn peek(&mut self) -> Result<Option<u8>, Misread> {
+        if self.at == self.end && !self.fill()? {
+            return Ok(None);
+        }
+        Ok(self.buffer.get(self.at).copied())
+    }
+
+    /// The byte after the one that was peeked.
+    pub(crate) fn after(&mut self) -> Result<Option<u8>, Misread> {
+        if self.peek()?.is_none() {
+            return Ok(None);
+        }
+        if self.at + 1 == self.end {
+            // The second byte is in the next bufferful: put the first in front of it.
+            if let Some(byte) = self.buffer.get(self.at).copied() {
+                let mut next = [0];
+                loop {
+                    match self.reader.read(&mut next) {
+                        Ok(0) => return Ok(None),
+                        Ok(_) => break,
+                        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(Problem::Io(error).at(self.line, self.column)),
+                    }
+                }
+                if let [first, second, ..] = self.buffer.as_mut_slice() {
+                    (*first, *second) = (byte, next[0]);
+                }
+                (self.at, self.end) = (0, 2);
+            }
+        }
+        Ok(self.buffer.get(self.at + 1).copied())
+    }
+
+    /// Steps over the byte that was peeked.
+    pub(crate) fn bump(&mut self) {
+        if self.buffer.get(self.at) == Some(&b'\n') {
+            self.line += 1;
+            self.column = 1;
+        } else {
+            self.column += 1;
+        }
+        self.at += 1;
+    }
+
+    fn fill(&mut self) -> Result<bool, Misread> {
+        loop {
+            match self.reader.read(&mut self.buffer) {
+                Ok(read) => {
+                    self.at = 0;
+                    self.end = read;
+                    return Ok(read > 0);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Problem::Io(error).at(self.line, self.column)),
+            }
+        }
+    }
+}
+
+/// Reads one line, without its end, into `buffer`; false at the end of the file.
+pub(crate) fn next_line(
+    reader: &mut impl BufRead,
+    buffer: &mut Vec<u8>,
+    line: &mut u64,
+) -> Result<bool, Misread> {
+    buffer.clear();
+    *line += 1;
+    let mut limited = Read::take(reader, MAX_TOKEN as u64 + 1);
+    let read = limited.read_until(b'\n', buffer).map_err(|error| Problem::Io(error).at(*line, 1))?;
+    if buffer.last() == Some(&b'\n') {
+        buffer.pop();
+    } else if buffer.len() > MAX_TOKEN {
+        return Err(Problem::Limit { what: "bytes of one line", limit: MAX_TOKEN as u64 }.at(*line, 1));
+    }
+    Ok(read > 0)
+}
+
+/// How an error message shows what it found.
+pub(crate) fn shown(byte: Option<u8>) -> String {
+    match byte {
+        None => "the end of the file".to_owned(),
+        Some(b'\n') => "the end of the line".to_owned(),
+        Some(byte) if byte.is_ascii_graphic() || byte == b' ' => format!("`{}`", char::from(byte)),
+        Some(byte) => format!("byte 0x{byte:02x}"),
+    }
+}
+
+/// Text in an error message: never more than a glance.
+pub(crate) fn glance(text: &str) -> String {
+    let mut short: String = text.chars().take(40).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}

@@ -1,0 +1,134 @@
+//! Limits that hold: looked at inside the search, before memory is taken, by every thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a check may use, and a way to stop it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Wall-clock time for the decision; making an explanation small may take as long again, at most
+    /// [`Limits::EXPLANATION`].
+    pub time: Duration,
+    /// Memory for the searches of all threads together, in bytes (the history itself is not counted).
+    pub memory_bytes: u64,
+    /// Set from outside, it stops the check soon.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Limits {
+    /// The most time that is spent on making an explanation small.
+    pub const EXPLANATION: Duration = Duration::from_secs(2);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(60),
+            memory_bytes: 4 << 30,
+            cancel: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+/// Why a search stopped without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Out of time.
+    Time,
+    /// Out of memory.
+    Memory,
+    /// Told to.
+    Cancelled,
+    /// Out of its share of steps, to be tried again with more.
+    Share,
+}
+
+/// The limits while they are being used up; shared by the threads of a check.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    deadline: Option<Instant>,
+    memory: u64,
+    used: AtomicU64,
+    cancel: Arc<AtomicBool>,
+    /// Set by the check itself: another partition has already settled the verdict.
+    settled: AtomicBool,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self::until(limits, limits.time)
+    }
+
+    /// The same limits with another time.
+    pub(crate) fn until(limits: &Limits, time: Duration) -> Self {
+        Self {
+            deadline: Instant::now().checked_add(time),
+            memory: limits.memory_bytes,
+            used: AtomicU64::new(0),
+            cancel: limits.cancel.clone(),
+            settled: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to go on.
+    pub(crate) fn check(&self) -> Result<(), Stopped> {
+        if self.cancel.load(Ordering::Relaxed) || self.settled.load(Ordering::Relaxed) {
+            return Err(Stopped::Cancelled);
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Stopped::Time),
+            _ => Ok(()),
+        }
+    }
+
+    /// A purse that takes memory from this budget and gives it all back when dropped.
+    pub(crate) fn purse(&self) -> Purse<'_> {
+        Purse { budget: self, taken: 0 }
+    }
+}
+
+/// Memory taken from a [`Budget`] by one search.
+pub(crate) struct Purse<'a> {
+    budget: &'a Budget,
+    taken: u64,
+}
+
+impl Purse<'_> {
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<(), Stopped> {
+        let bytes = bytes as u64;
+        let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+        self.taken += bytes;
+        if before.saturating_add(bytes) > self.budget.memory { Err(Stopped::Memory) } else { Ok(()) }
+    }
+
+    pub(crate) fn give(&mut self, bytes: usize) {
+        let bytes = (bytes as u64).min(self.taken);
+        self.taken -= bytes;
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes room in a vector for one more item, paid for before it is taken. While a vector moves, both copies are paid.
+    pub(crate) fn room<T>(&mut self, vector: &mut Vec<T>, more: usize) -> Result<(), Stopped> {
+        if vector.capacity() - vector.len() >= more {
+            return Ok(());
+        }
+        let item = size_of::<T>();
+        let old = vector.capacity() * item;
+        let add = (vector.capacity() / 2).max(more).max(1024);
+        self.take(old + add * item)?;
+        vector.reserve_exact(add);
+        self.give(old);
+        Ok(())
+    }
+}
+
+impl Drop for Purse<'_> {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,182 @@
+//! Choosing a specification by name, with the options of the command line and defaults that fit the history.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use super::{MultiRegister, Mutex, RegisterFamily, Vocabulary};
+use crate::history::{Format, History};
+use crate::{Outcome, Value};
+
+/// The specifications that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelName {
+    /// `register`
+    Register,
+    /// `cas-register`
+    CasRegister,
+    /// `kv`
+    KeyValue,
+    /// `multi-register`
+    MultiRegister,
+    /// `mutex`
+    Mutex,
+}
+
+impl ModelName {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Register, Self::CasRegister, Self::KeyValue, Self::MultiRegister, Self::Mutex];
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Register => "register",
+            Self::CasRegister => "cas-register",
+            Self::KeyValue => "kv",
+            Self::MultiRegister => "multi-register",
+            Self::Mutex => "mutex",
+        })
+    }
+}
+
+impl FromStr for ModelName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|model| model.to_string() == name).ok_or_else(|| {
+            let all = Self::ALL.map(|model| model.to_string()).join(", ");
+            format!("unknown model `{name}`: expected one of {all}")
+        })
+    }
+}
+
+/// What an ok read of nil says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NilReads {
+    /// `Any` if the initial value is given and not nil, and the history never sets nil (then no register can hold it: nil
+    /// says "the client does not know"); else `Value`.
+    #[default]
+    Auto,
+    /// Nothing: the read is legal in any state (Knossos).
+    Any,
+    /// That the register holds nil (Porcupine).
+    Value,
+}
+
+/// What a failed compare-and-set says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailedCas {
+    /// `Observe` for Jepsen's log lines (Porcupine's etcd histories), else `Drop`.
+    #[default]
+    Auto,
+    /// Nothing: it did not happen (Knossos, Jepsen).
+    Drop,
+    /// That the value was another one (Porcupine's etcd model).
+    Observe,
+}
+
+/// The options of the specifications.
+#[derive(Clone, Debug, Default)]
+pub struct ModelOptions {
+    /// The state at the start; for the default see [`Model::new`].
+    pub initial: Option<Value>,
+    /// What an ok read of nil says.
+    pub nil_reads: NilReads,
+    /// What a failed compare-and-set says.
+    pub failed_cas: FailedCas,
+}
+
+/// A specification chosen by name.
+#[derive(Clone, Debug)]
+pub enum Model {
+    /// register, cas-register, kv
+    Registers(RegisterFamily),
+    /// multi-register
+    MultiRegister(MultiRegister),
+    /// mutex
+    Mutex(Mutex),
+}
+
+impl Model {
+    /// The specification of that name, with what the options leave open settled by looking at the history.
+    ///
+    /// The initial state, if not given: nil for registers; absent (nil) for the keys of a map, or the empty string if the
+    /// history appends strings and never reads nil (Porcupine's key-value histories); 0 for every register of a
+    /// multi-register (Knossos' histories); free for a mutex.
+    ///
+    /// # Errors
+    /// A message, if the initial state does not suit the specification.
+    pub fn new(name: ModelName, options: &ModelOptions, history: &History) -> Result<Self, String> {
+        let vocabulary = match name {
+            ModelName::Register => Vocabulary::Register,
+            ModelName::CasRegister => Vocabulary::CasRegister,
+            ModelName::KeyValue => Vocabulary::KeyValue,
+            ModelName::MultiRegister => return Self::multi_register(options),
+            ModelName::Mutex => {
+                let held = match &options.initial {
+                    None | Some(Value::Nil | Value::Bool(false)) => false,
+                    Some(Value::Bool(true)) => true,
+                    Some(value) => match value.text() {
+                        Some("free") => false,
+                        Some("held") => true,
+                        _ => return Err(format!("a mutex starts free or held, not {value}")),
+                    },
+                };
+                return Ok(Self::Mutex(Mutex { held }));
+            }
+        };
+        let initial = match &options.initial {
+            Some(value) => value.clone(),
+            None if vocabulary == Vocabulary::KeyValue && appends(history) => Value::string(""),
+            None => Value::Nil,
+        };
+        let nil_reads_any = match options.nil_reads {
+            NilReads::Any => true,
+            NilReads::Value => false,
+            NilReads::Auto => vocabulary != Vocabulary::KeyValue && !initial.is_nil() && !sets_nil(history),
+        };
+        let failed_cas_observes = match options.failed_cas {
+            FailedCas::Observe => true,
+            FailedCas::Drop => false,
+            FailedCas::Auto => history.format == Some(Format::LogLines),
+        };
+        Ok(Self::Registers(RegisterFamily { vocabulary, initial, nil_reads_any, failed_cas_observes }))
+    }
+
+    fn multi_register(options: &ModelOptions) -> Result<Self, String> {
+        let (initial, default) = match &options.initial {
+            None => (BTreeMap::new(), Value::Int(0)),
+            Some(Value::Map(entries)) => (entries.iter().cloned().collect(), Value::Nil),
+            Some(value) if value.items().is_none() => (BTreeMap::new(), value.clone()),
+            Some(value) => {
+                return Err(format!(
+                    "a multi-register starts as a map {{:x 0 :y 0}} or one value for all, not {value}"
+                ));
+            }
+        };
+        let holds_nil = default.is_nil() && initial.is_empty();
+        let nil_reads_any = match options.nil_reads {
+            NilReads::Any => true,
+            NilReads::Value => false,
+            NilReads::Auto => !holds_nil,
+        };
+        Ok(Self::MultiRegister(MultiRegister { initial, default, nil_reads_any }))
+    }
+}
+
+fn appends(history: &History) -> bool {
+    let appends = history.operations.iter().any(|op| &*op.f == "append" && matches!(op.input, Value::Str(_)));
+    let nil = |op: &crate::Operation| op.outcome == Outcome::Ok && op.output.is_nil();
+    appends && !history.operations.iter().any(|op| matches!(&*op.f, "get" | "read") && nil(op))
+}
+
+fn sets_nil(history: &History) -> bool {
+    history.operations.iter().any(|op| match &*op.f {
+        "write" | "put" => op.effective().is_nil(),
+        "cas" => matches!(op.effective().items(), Some([from, to]) if from.is_nil() || to.is_nil()),
+        "delete" => true,
+        _ => false,
+    })
+}

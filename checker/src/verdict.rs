@@ -1,0 +1,130 @@
+//! What a check answers.
+
+use std::time::Duration;
+
+use crate::decision::Progress;
+use crate::history::Counts;
+use crate::validate::{InvalidWitness, Linearization};
+use crate::{Algorithm, Unfit, Value};
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Every key has a linearization; each was replayed by the validator.
+    Linearizable {
+        /// One per key.
+        witness: Vec<Linearization>,
+    },
+    /// Some key has none.
+    NotLinearizable {
+        /// Why not.
+        explanation: Box<Explanation>,
+    },
+    /// Not decided.
+    Unknown {
+        /// Why not.
+        reason: Unknown,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// The history has no operation that says anything.
+    #[error("nothing to check: no operation of this history says anything about the object")]
+    NothingToCheck,
+    /// Out of time.
+    #[error("out of time ({})", show(.0))]
+    Time(Vec<Undecided>),
+    /// Out of memory.
+    #[error("out of memory ({})", show(.0))]
+    Memory(Vec<Undecided>),
+    /// Told to stop.
+    #[error("cancelled ({})", show(.0))]
+    Cancelled(Vec<Undecided>),
+}
+
+/// A key without an answer, and how far it got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// The key.
+    pub key: Option<Value>,
+    /// How far.
+    pub progress: Progress,
+}
+
+fn show(undecided: &[Undecided]) -> String {
+    let one = |undecided: &Undecided| {
+        let Progress { configurations, reached, steps } = undecided.progress;
+        let key = undecided.key.as_ref().map_or(String::new(), |key| format!("key {key}: "));
+        format!("{key}{reached} of {steps} events reached, {configurations} configurations")
+    };
+    let mut text = undecided.iter().take(3).map(one).collect::<Vec<_>>().join("; ");
+    if undecided.len() > 3 {
+        text.push_str(&format!("; and {} more keys", undecided.len() - 3));
+    }
+    text
+}
+
+/// Why a history is not linearizable. Numbers are indices into [`crate::History::operations`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The key that has no linearization.
+    pub key: Option<Value>,
+    /// One of the longest orders: all that returned before `blocked` did is in it.
+    pub prefix: Vec<u32>,
+    /// The states in which such orders may end (the first few).
+    pub states: Vec<String>,
+    /// The operation that must have happened by its return, and cannot.
+    pub blocked: u32,
+    /// The operations that were open when `blocked` was.
+    pub concurrent: Vec<u32>,
+    /// Operations that contradict each other: even if any of the others had never happened, there would be no linearization.
+    pub conflict: Vec<u32>,
+    /// Not needed for the contradiction, but good to see: who wrote the values that `conflict` saw.
+    pub related: Vec<u32>,
+    /// Whether each of them is known to be needed for that.
+    pub minimal: bool,
+}
+
+/// Everything a check says.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The specification's name.
+    pub model: &'static str,
+    /// The algorithm asked for.
+    pub algorithm: Algorithm,
+    /// Events by type.
+    pub counts: Counts,
+    /// Operations that were looked at: those that say something.
+    pub checked: u64,
+    /// Keys.
+    pub partitions: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// A check that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// An operation that the specification does not know.
+    #[error("{file}: {unfit}")]
+    Unfit {
+        /// The name of the history.
+        file: String,
+        /// What does not fit.
+        #[source]
+        unfit: Unfit,
+    },
+    /// A fault of this program: an algorithm gave an order that is no linearization.
+    #[error("internal error, please report: a witness of key {key} does not hold: {fault}")]
+    InvalidWitness {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        fault: InvalidWitness,
+    },
+}

@@ -1,0 +1,336 @@
+//! Histories: what is read, what is refused and where, and that reading survives anything.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
+use checker::generate::{Dice, Plan, Workload, generate};
+use checker::history::{Keys, Writer};
+use checker::{
+    CheckError, CheckOptions, Format, History, Kind, Model, ModelName, ModelOptions, Outcome, Problem,
+    Process, ReadError, ReadOptions, Unknown, Value, Verdict,
+};
+use proptest::prelude::*;
+
+fn read(text: &str) -> Result<History, ReadError> {
+    History::read(text.as_bytes(), "h", &ReadOptions::default())
+}
+
+fn error(text: &str) -> String {
+    read(text).map(|_| ()).expect_err(text).to_string()
+}
+
+/// JSON lines without quotes around the names: `p t f v`.
+fn lines(events: &[(i64, &str, &str, &str)]) -> String {
+    let line = |(process, kind, f, value): &(i64, &str, &str, &str)| {
+        format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+    };
+    events.iter().map(line).collect()
+}
+
+#[test]
+fn what_is_malformed_is_refused_with_line_column_and_what_was_expected() {
+    let cases: &[(&str, &str)] = &[
+        ("", "h:1:1: no events: expected a history, found an empty file"),
+        ("  ; nothing\n", "h:1:1: no events"),
+        ("<html>", "h:1:1: expected a history: EDN, JSON lines or Jepsen's log lines, found `<`"),
+        // JSON lines
+        ("{\"process\":0", "h:1:13: expected `,` or `}`, found the end of the line"),
+        ("{\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n{\"process\":", "h:2:12: expected a value"),
+        ("{\"process\":0,\"type\":\"begin\",\"f\":\"read\"}", "h:1:21: expected a type"),
+        ("{\"process\":0,\"f\":\"read\"}", "h:1:1: expected an event with \"type\""),
+        ("{\"process\":0.5,\"type\":\"ok\"}", "h:1:12: expected a whole number, found `0.5`"),
+        (
+            "{\"process\":0,\"type\":\"invoke\",\"f\":\"read\"} x",
+            "h:1:42: expected the end of the line, found `x`",
+        ),
+        ("{\"process\":0,\"type\":\"invoke\",\"f\":\"a", "h:1:36: expected `\"` at the end of the string"),
+        (
+            "{\"process\":0,\"type\":\"invoke\",\"f\":\"r\",\"value\":[1,}",
+            "h:1:49: expected a value, found `}`",
+        ),
+        // EDN
+        ("[{:process 0, :type :invoke, :f :read", "h:1:38: expected a value, found the end of the file"),
+        (
+            "[{:process 0, :type :invoke, :f :read}",
+            "h:1:39: expected an event or `]`, found the end of the file",
+        ),
+        ("{:process 0\n :type :begin, :f :read}", "h:2:8: expected a type: :invoke, :ok, :fail or :info"),
+        ("{:process 0, :type :invoke}", "h:1:1: expected an event with :f, found none"),
+        ("{:process 0, :type}", "h:1:19: expected a value, found `}`"),
+        ("[{:process 0, :type :invoke, :f :read :value 1x}]", "h:1:46: expected a number, found `1x`"),
+        ("[{:process 0, :type :invoke, :f :read :value \"x", "h:1:48: expected `\"`"),
+        ("[{:process 0, :type :invoke, :f :read)]", "h:1:38: expected a value, found `)`"),
+        ("[1]", "h:1:2: expected an event, `{…}`, found `1`"),
+        // Log lines
+        ("INFO  jepsen.util - 2\t:invoke\t:write\t4\n3\t:began\t:read\tnil", "h:2:3: expected a type"),
+        ("0\t:invoke\tread\tnil", "h:1:11: expected the name of an operation"),
+        ("x\t:invoke\t:read\tnil", "h:1:1: expected"),
+        ("0\t:invoke\t:cas\t[1 2", "h:1:20: expected a value or `]`"),
+    ];
+    for (text, expected) in cases {
+        let error = if text.starts_with('x') {
+            let options = ReadOptions { format: Some(Format::LogLines) };
+            History::read(text.as_bytes(), "h", &options).map(|_| ()).expect_err(text).to_string()
+        } else {
+            error(text)
+        };
+        assert!(error.starts_with(expected), "{text}\n  expected {expected}\n  found    {error}");
+    }
+}
+
+#[test]
+fn what_cannot_have_happened_is_refused_where_it_shows() {
+    let invoke = |process| (process, "invoke", "read", "null");
+    let ok = |process| (process, "ok", "read", "1");
+    let timed = |times: &[(i64, i64, &str)]| -> String {
+        let line = |(time, process, kind): &(i64, i64, &str)| {
+            format!("{{\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\"f\":\"read\"}}\n")
+        };
+        times.iter().map(line).collect()
+    };
+    let indexed = |index: [i64; 2]| -> String {
+        let line = |(process, index): (usize, &i64)| {
+            format!("{{\"index\":{index},\"process\":{process},\"type\":\"invoke\",\"f\":\"read\"}}\n")
+        };
+        index.iter().enumerate().map(line).collect()
+    };
+    let cases = [
+        (lines(&[ok(3)]), "h:1:1: completion without invocation: process 3"),
+        (
+            lines(&[invoke(0), ok(0), ok(0)]),
+            "h:3:1: duplicate completion: process 0's operation invoked on line 1",
+        ),
+        (
+            lines(&[invoke(0), invoke(1), invoke(0)]),
+            "h:3:1: two open operations of one process: process 0 invoked",
+        ),
+        (
+            lines(&[invoke(0), (0, "info", "read", "null"), invoke(0)]),
+            "h:3:1: two open operations of one process",
+        ),
+        (
+            lines(&[invoke(0), (0, "ok", "write", "1")]),
+            "h:2:1: completion of `write` where process 0 has `read`",
+        ),
+        (timed(&[(5, 0, "invoke"), (4, 0, "ok")]), "h:2:1: time runs backwards: 4 ns after 5 ns on line 1"),
+        (
+            timed(&[(5, 0, "invoke"), (4, 1, "invoke")]),
+            "h:2:1: time runs backwards: 4 ns after 5 ns on line 1",
+        ),
+        (indexed([4, 4]), "h:2:1: index 4 after index 4"),
+        (indexed([4, 2]), "h:2:1: index 2 after index 4"),
+    ];
+    for (text, expected) in cases {
+        let error = error(&text);
+        assert!(error.starts_with(expected), "{text}\n  expected {expected}\n  found    {error}");
+    }
+    // Jepsen's recorders of old disagree by a millisecond between processes, never within one.
+    let edn = |time, process, kind| format!("{{:time {time} :process {process} :type :{kind} :f :read}}\n");
+    assert!(read(&(edn(2_000_000, 0, "invoke") + &edn(1_000_000, 1, "invoke"))).is_ok());
+    assert!(read(&(edn(2_000_000_000, 0, "invoke") + &edn(1_000_000, 1, "invoke"))).is_err());
+    assert!(read(&(edn(2_000_000, 0, "invoke") + &edn(1_999_999, 0, "ok"))).is_err());
+    let other_key = "{:process 0 :type :invoke :f :read :key 1} {:process 0 :type :ok :f :read :key 2}";
+    assert!(matches!(read(other_key).expect_err("refused").problem, Problem::WrongKey { .. }));
+}
+
+#[test]
+fn an_operation_the_specification_does_not_know_is_refused_with_its_line() {
+    let history =
+        read(&lines(&[(0, "invoke", "read", "null"), (1, "invoke", "pop", "null")])).expect("a history");
+    for name in ModelName::ALL {
+        let model = Model::new(name, &ModelOptions::default(), &history).expect("a start");
+        let error = model.check(&history, &CheckOptions::default()).map(|_| ()).expect_err("refused");
+        let CheckError::Unfit { unfit, .. } = &error else { panic!("{error}") };
+        assert!(unfit.line <= 2, "{error}");
+    }
+    let short = read(&lines(&[(0, "invoke", "cas", "[1]")])).expect("a history");
+    let model = Model::new(ModelName::CasRegister, &ModelOptions::default(), &short).expect("a start");
+    let error = model.check(&short, &CheckOptions::default()).map(|_| ()).expect_err("refused");
+    assert_eq!(error.to_string(), "h: line 1: `cas` of process 0: expected cas of [from to], found cas [1]");
+}
+
+#[test]
+fn a_history_that_says_nothing_is_no_pass() {
+    let history =
+        read(&lines(&[(0, "invoke", "read", "null"), (0, "fail", "read", "null")])).expect("a history");
+    let model = Model::new(ModelName::Register, &ModelOptions::default(), &history).expect("a start");
+    let report = model.check(&history, &CheckOptions::default()).expect("known operations");
+    assert!(matches!(report.verdict, Verdict::Unknown { reason: Unknown::NothingToCheck }));
+    assert!(report.summary().contains("checked operations: 0"), "{}", report.summary());
+}
+
+#[test]
+fn edn_as_jepsen_writes_it_is_read() {
+    let text = "; a comment\n#_ {:discarded true}\n({:index 0, :time 12, :type :invoke, :process 0, :f :cas, :value [1 2], :extra #{1}}
+        #jepsen.history.Op{:type :info, :process :nemesis, :f :start, :value \"cut \\\"n1\\\"\"} ; fault
+        {:type :fail :process 0 :f :cas :value [1 2] :error [:x \\a 1.5 2N #inst \"2020\" #_hidden -7]}
+        {:type :invoke, :process 1, :f :read, :value nil})";
+    let history = read(text).expect("EDN");
+    assert_eq!(history.format, Some(Format::Edn));
+    assert_eq!((history.counts.invoke, history.counts.fail, history.counts.open), (2, 1, 1));
+    assert_eq!(history.annotations.len(), 1);
+    let (line, nemesis) = &history.annotations[0];
+    assert_eq!((*line, &nemesis.process, nemesis.kind), (4, &Process::nemesis(), Kind::Info));
+    assert_eq!(nemesis.value, Value::string("cut \"n1\""));
+    assert_eq!(history.operations[0].outcome, Outcome::Fail);
+    assert_eq!(history.operations[0].input, Value::vector([Value::Int(1), Value::Int(2)]));
+}
+
+#[test]
+fn jepsen_s_log_lines_are_read_and_other_lines_of_the_log_passed_over() {
+    let text = "INFO  jepsen.core - Running test\nINFO  jepsen.util - 2\t:invoke\t:write\t4\n\
+                INFO  jepsen.util - :nemesis\t:info\t:start\t\"cut\"\n2\t:info\t:write\t:timed-out\n";
+    let history = read(text).expect("log lines");
+    assert_eq!(history.format, Some(Format::LogLines));
+    assert_eq!((history.operations.len(), history.annotations.len()), (1, 1));
+    assert_eq!(history.operations[0].invoked.line, 2);
+    assert_eq!(history.operations[0].outcome, Outcome::Info);
+}
+
+#[test]
+fn independent_tuples_give_keys() {
+    let text = "{:process 0 :type :invoke :f :write :value [:k 3]} {:process 0 :type :ok :f :write :value [:k 3]}
+                {:process 1 :type :invoke :f :read :value [:j nil]} {:process 1 :type :ok :f :read :value [:j nil]}";
+    let history = read(text).expect("EDN");
+    assert!(history.has_key_tuples());
+    let history = history.independent().expect("tuples");
+    assert_eq!(history.operations[0].key, Some(Value::keyword("k")));
+    assert_eq!(history.operations[1].input, Value::Nil);
+}
+
+#[test]
+fn json_escapes_and_numbers_are_read() {
+    let text = r#" { "value" : "aA\n\ud83d\ude00\"" , "f":"w\u0072ite","x\"y":{"a":[{}]}, "process":-2,"type":"invoke" } "#;
+    let history = read(text).expect("JSON");
+    assert_eq!(history.operations[0].input, Value::string("aA\n😀\""));
+    assert_eq!((&*history.operations[0].f, history.operations[0].process), ("write", -2));
+    for (text, value) in [
+        ("-9223372036854775808", Value::Int(i64::MIN)),
+        ("9223372036854775808", Value::Big("9223372036854775808".into())),
+        ("1.5e3", Value::float(1500.0)),
+        ("[true,false,null]", Value::vector([Value::Bool(true), Value::Bool(false), Value::Nil])),
+    ] {
+        assert_eq!(Value::from_json(text).expect(text), value);
+    }
+}
+
+#[test]
+fn nesting_is_bounded_not_the_stack() {
+    for (open, value) in
+        [("[", "[{:process 0 :type :invoke :f :read :value "), ("#_ ", ""), ("#a ", "[{:process ")]
+    {
+        let text = format!("{value}{}", open.repeat(1_000_000));
+        assert!(History::read(text.as_bytes(), "h", &ReadOptions { format: Some(Format::Edn) }).is_err());
+    }
+    let deep = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"r\",\"value\":{}", "[".repeat(1_000_000));
+    assert!(error(&deep).contains("beyond the limit: nesting"), "{}", error(&deep));
+}
+
+fn written(history: &History, format: Format, keys: Keys) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), format).keys(keys);
+    for event in history.events() {
+        writer.write(&event).expect("a vector takes all");
+    }
+    writer.into_inner()
+}
+
+/// A value of any kind, as EDN has them.
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Nil),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        any::<f64>().prop_map(Value::float),
+        any::<String>().prop_map(|text| Value::string(&text)),
+        "[a-z][a-z0-9./-]{0,8}".prop_map(|text| Value::keyword(&text)),
+        "[a-z!?*][a-z0-9]{0,8}x".prop_map(|text| Value::Symbol(text.into())),
+        any::<char>().prop_filter("printable", |c| c.is_alphanumeric()).prop_map(Value::Char),
+        "[1-9][0-9]{19,30}N?".prop_map(|text| Value::Big(text.into())),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::vector),
+            prop::collection::vec(inner.clone(), 0..5).prop_map(|items| Value::List(items.into())),
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::set),
+            prop::collection::btree_map(inner.clone(), inner.clone(), 0..4)
+                .prop_map(|map| Value::map(map.into_iter().collect())),
+            ("[a-z]{1,5}", inner)
+                .prop_map(|(tag, value)| Value::Tagged(std::sync::Arc::new((tag.into(), value)))),
+        ]
+    })
+}
+
+/// A small valid history as text.
+fn valid(seed: u64, format: Format) -> Vec<u8> {
+    let plan = Plan { operations: 12, unknown: 100, ..Plan::new(Workload::KeyValue, seed) };
+    written(&generate(&plan).history(), format, Keys::Member)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn what_is_written_is_read_back(seed: u64, edn: bool) {
+        let plan = Plan { operations: 40, unknown: 100, ..Plan::new(Workload::KeyValue, seed) };
+        let history = generate(&plan).history();
+        let format = if edn { Format::Edn } else { Format::JsonLines };
+        let back = History::read(&*written(&history, format, Keys::Member), "h", &ReadOptions::default());
+        let back = back.expect("what we wrote");
+        prop_assert_eq!(back.format, Some(format));
+        prop_assert_eq!(&back.operations, &history.operations);
+        let tuples = History::read(&*written(&history, Format::Edn, Keys::Tuple), "h", &ReadOptions::default());
+        let tuples = tuples.expect("what we wrote");
+        prop_assert!(tuples.has_key_tuples());
+        prop_assert_eq!(tuples.independent().expect("tuples").operations, history.operations);
+    }
+
+    #[test]
+    fn every_edn_value_is_read_back(value in values()) {
+        let text = value.to_string();
+        let back = Value::from_edn(&text);
+        prop_assert_eq!(back.map_err(|error| error.to_string()), Ok(value), "{}", text);
+    }
+
+    #[test]
+    fn json_of_a_value_is_json(value in values()) {
+        let text = value.to_json();
+        // What was no JSON (a keyword, a key that is not a string) has become some, and stays as it is.
+        let ours = Value::from_json(&text).expect("JSON");
+        prop_assert_eq!(Value::from_json(&ours.to_json()).expect("JSON"), ours);
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
+    }
+
+    #[test]
+    fn readers_survive_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        for format in [None, Some(Format::Edn), Some(Format::JsonLines), Some(Format::LogLines)] {
+            let _ = History::read(&*bytes, "h", &ReadOptions { format });
+        }
+    }
+
+    #[test]
+    fn readers_survive_damaged_histories(seed: u64, edn: bool, damage in prop::collection::vec((any::<u16>(), any::<u8>()), 1..4)) {
+        let format = if edn { Format::Edn } else { Format::JsonLines };
+        let mut text = valid(seed, format);
+        let mut dice = Dice::new(seed);
+        for (place, byte) in damage {
+            let at = usize::from(place) % text.len();
+            match dice.below(4) {
+                0 => text[at] = byte,
+                1 => text.truncate(at.max(1)),
+                2 => drop(text.remove(at)),
+                _ => text.insert(at, b"[]{}()\"\\#:,;_ \n"[usize::from(byte) % 15]),
+            }
+        }
+        for format in [None, Some(format)] {
+            if let Err(error) = History::read(&*text, "h", &ReadOptions { format }) {
+                prop_assert!(error.line >= 1 && error.column >= 1);
+                prop_assert!(error.line <= text.split(|byte| *byte == b'\n').count() as u64);
+            }
+        }
+    }
+}

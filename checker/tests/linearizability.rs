@@ -1,0 +1,287 @@
+//! Verdicts against what is known: histories that are linearizable by construction, histories with one provable fault, and
+//! a brute-force oracle that tries every order.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
+mod oracle;
+
+use checker::generate::{Dice, Generated, Plan, Workload, generate, history};
+use checker::{
+    Algorithm, CheckOptions, Event, History, Kind, Limits, Model, ModelName, ModelOptions, Report, Value,
+    Verdict,
+};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::Auto, Algorithm::Wgl];
+
+fn check(workload: Workload, history: &History, algorithm: Algorithm) -> Report {
+    let initial = (workload == Workload::Append).then(|| Value::string(""));
+    let options = ModelOptions { initial, ..ModelOptions::default() };
+    let model = Model::new(model_of(workload), &options, history).expect("a suitable start");
+    let limits = Limits { time: Duration::from_secs(20), ..Limits::default() };
+    model
+        .check(history, &CheckOptions { algorithm, limits, ..CheckOptions::default() })
+        .expect("known operations")
+}
+
+fn verdict(report: &Report) -> Option<bool> {
+    match &report.verdict {
+        Verdict::Linearizable { .. } => Some(true),
+        Verdict::NotLinearizable { .. } => Some(false),
+        Verdict::Unknown { .. } => None,
+    }
+}
+
+fn model_of(workload: Workload) -> ModelName {
+    match workload {
+        Workload::Register => ModelName::Register,
+        Workload::CasRegister => ModelName::CasRegister,
+        Workload::KeyValue | Workload::Append => ModelName::KeyValue,
+        Workload::MultiRegister => ModelName::MultiRegister,
+        Workload::Mutex => ModelName::Mutex,
+    }
+}
+
+fn workloads() -> impl Strategy<Value = Workload> {
+    prop_oneof![
+        Just(Workload::Register),
+        Just(Workload::CasRegister),
+        Just(Workload::KeyValue),
+        Just(Workload::Append),
+        Just(Workload::MultiRegister),
+        Just(Workload::Mutex),
+    ]
+}
+
+prop_compose! {
+    fn plans()(
+        workload in workloads(),
+        seed: u64,
+        operations in 1_usize..120,
+        clients in 1_usize..8,
+        keys in 1_usize..4,
+        values in prop_oneof![Just(0_u64), 1_u64..6],
+        unknown in prop_oneof![Just(0_u64), 1_u64..100],
+    ) -> Plan {
+        // Appends in any order are as many states as there are orders: keep few of them open.
+        if workload == Workload::Append {
+            let (operations, clients) = (operations.min(30), clients.min(3));
+            Plan { workload, seed, operations, clients, keys, values, unknown: 0 }
+        } else {
+            Plan { workload, seed, operations, clients, keys, values, unknown }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_time: 20_000, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn histories_with_linearization_points_are_accepted(plan in plans()) {
+        let generated = generate(&plan);
+        let history = generated.history();
+        prop_assert_eq!(history.operations.len(), plan.operations);
+        for algorithm in ALGORITHMS {
+            let report = check(plan.workload, &history, algorithm);
+            // A plan may make nothing but failed operations.
+            prop_assert!(verdict(&report) == Some(true) || report.checked == 0, "{algorithm}: {}", report.summary());
+        }
+    }
+
+    #[test]
+    fn one_stale_read_is_refused(plan in plans(), choice: u64) {
+        let plan = Plan { values: 0, ..plan };
+        prop_assume!(!matches!(plan.workload, Workload::MultiRegister | Workload::Mutex | Workload::Append));
+        let Some(events) = generate(&plan).with_stale_read(choice) else { return Ok(()) };
+        refused(plan.workload, &history(&events))?;
+    }
+
+    #[test]
+    fn one_read_of_a_value_nobody_wrote_is_refused(plan in plans(), choice: u64) {
+        let Some(events) = generate(&plan).with_phantom_read(choice) else { return Ok(()) };
+        refused(plan.workload, &history(&events))?;
+    }
+
+    #[test]
+    fn small_histories_are_judged_as_by_trying_every_order(seed: u64, workload in workloads(), unique: bool) {
+        let history = history(&small(seed, workload, unique));
+        let expected = oracle::linearizable(workload, &history);
+        for algorithm in ALGORITHMS {
+            let report = check(workload, &history, algorithm);
+            if report.checked > 0 {
+                prop_assert_eq!(verdict(&report), Some(expected), "{}: {}", algorithm, report.summary());
+            }
+        }
+    }
+}
+
+/// Not linearizable by both algorithms, and what they call a conflict is one by the oracle's measure: those operations
+/// alone, everything else optional, still have no order.
+fn refused(workload: Workload, history: &History) -> Result<(), TestCaseError> {
+    for algorithm in ALGORITHMS {
+        let report = check(workload, history, algorithm);
+        let Verdict::NotLinearizable { explanation } = &report.verdict else {
+            return Err(TestCaseError::fail(format!("{algorithm}: {}", report.summary())));
+        };
+        // Strings that are appended in any order are as many states as there are orders: not each call is tried.
+        prop_assert!(explanation.minimal || workload == Workload::Append);
+        prop_assert!(!explanation.conflict.is_empty());
+        let only: Vec<_> =
+            explanation.conflict.iter().map(|id| history.operations[*id as usize].clone()).collect();
+        prop_assert!(only.iter().all(|op| op.key == explanation.key));
+        if only.len() <= 6 {
+            let alone = History { operations: only, ..History::default() };
+            prop_assert!(!oracle::linearizable(workload, &alone), "{}", explanation.render(history));
+        }
+    }
+    Ok(())
+}
+
+/// Any history at all of a few operations: answers are made up, so about half of them are not linearizable.
+fn small(seed: u64, workload: Workload, unique: bool) -> Vec<Event> {
+    let mut shape = Dice::new(seed ^ 0xabcd);
+    let plan = Plan {
+        operations: 4 + shape.index(5),
+        clients: 2 + shape.index(4),
+        keys: 1,
+        values: if unique { 0 } else { 2 + shape.below(2) },
+        unknown: 50 * shape.below(5),
+        ..Plan::new(workload, seed)
+    };
+    let Generated { mut events, .. } = generate(&plan);
+    let mut dice = Dice::new(!seed);
+    let written: Vec<Value> = events
+        .iter()
+        .filter(|event| matches!(&*event.f, "write" | "put" | "append"))
+        .map(|event| event.value.clone())
+        .chain([if workload == Workload::Append { Value::string("") } else { Value::Nil }])
+        .collect();
+    for event in &mut events {
+        let read = event.kind == Kind::Ok && matches!(&*event.f, "read" | "get");
+        if read && dice.below(4) == 0 {
+            event.value = written[dice.index(written.len())].clone();
+        }
+        // A refused operation that happened after all, or the reverse.
+        if matches!(event.kind, Kind::Ok | Kind::Fail) && &*event.f != "read" && &*event.f != "get" {
+            match dice.below(12) {
+                0 => event.kind = Kind::Ok,
+                1 => event.kind = Kind::Fail,
+                _ => {}
+            }
+        }
+    }
+    events
+}
+
+#[test]
+fn the_oracle_sees_both_verdicts_often() {
+    for workload in [Workload::Register, Workload::CasRegister, Workload::KeyValue, Workload::Mutex] {
+        let linearizable = |seed| oracle::linearizable(workload, &history(&small(seed, workload, false)));
+        let good = (0..400).filter(|seed| linearizable(*seed)).count();
+        assert!((40..380).contains(&good), "{workload:?}: {good} of 400");
+    }
+}
+
+#[test]
+fn thousands_of_small_histories_agree_with_the_oracle() {
+    // More on demand: PLUMBLINE_ORACLE_CASES=1000000 cargo test -p checker --release agree_with_the_oracle
+    let cases = std::env::var("PLUMBLINE_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok());
+    for seed in 0..cases.unwrap_or(20_000) {
+        let unique = seed % 2 == 0;
+        let workload = [Workload::Register, Workload::CasRegister, Workload::KeyValue, Workload::Mutex]
+            [usize::try_from(seed / 2 % 4).expect("small")];
+        let history = history(&small(seed, workload, unique));
+        let expected = oracle::linearizable(workload, &history);
+        for algorithm in ALGORITHMS {
+            let report = check(workload, &history, algorithm);
+            assert!(
+                report.checked == 0 || verdict(&report) == Some(expected),
+                "seed {seed}, {workload:?}, unique {unique}, {algorithm}: {}",
+                report.summary()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_nil_reads_and_failed_cas_say_is_an_option() {
+    use checker::{FailedCas, NilReads};
+    let pair = Value::vector([Value::Int(0), Value::Int(1)]);
+    let failed_cas = history(
+        &[Event::new(0, Kind::Invoke, "cas", pair.clone()), Event::new(0, Kind::Fail, "cas", pair)]
+            .map(|event| event.at_time(1)),
+    );
+    let nil_read = history(&[
+        Event::new(0, Kind::Invoke, "read", Value::Nil),
+        Event::new(0, Kind::Ok, "read", Value::Nil),
+    ]);
+    let judge = |history: &History, nil_reads, failed_cas| {
+        let options = ModelOptions { initial: Some(Value::Int(0)), nil_reads, failed_cas };
+        let model = Model::new(ModelName::CasRegister, &options, history).expect("a suitable start");
+        verdict(&model.check(history, &CheckOptions::default()).expect("known operations"))
+    };
+    // Dropped, both say nothing: there is nothing to check.
+    assert_eq!(judge(&failed_cas, NilReads::Auto, FailedCas::Drop), None);
+    assert_eq!(judge(&failed_cas, NilReads::Auto, FailedCas::Auto), None);
+    assert_eq!(judge(&failed_cas, NilReads::Auto, FailedCas::Observe), Some(false));
+    assert_eq!(judge(&nil_read, NilReads::Any, FailedCas::Auto), None);
+    assert_eq!(judge(&nil_read, NilReads::Auto, FailedCas::Auto), None);
+    assert_eq!(judge(&nil_read, NilReads::Value, FailedCas::Auto), Some(false));
+}
+
+/// All clients append at once and the last read cannot be: every order of the appends is another state.
+fn hard() -> History {
+    let mut events = Vec::new();
+    for client in 0..24 {
+        events.push(Event::new(client, Kind::Invoke, "append", Value::string(&format!("{client} "))));
+    }
+    for client in 0..24 {
+        events.push(Event::new(client, Kind::Ok, "append", Value::string(&format!("{client} "))));
+    }
+    events.push(Event::new(99, Kind::Invoke, "get", Value::Nil));
+    events.push(Event::new(99, Kind::Ok, "get", Value::string("nobody wrote this")));
+    history(&events.into_iter().map(|event| event.on_key(Value::Int(1))).collect::<Vec<_>>())
+}
+
+fn unknown(limits: Limits) -> checker::Unknown {
+    let history = hard();
+    let model =
+        Model::new(ModelName::KeyValue, &ModelOptions::default(), &history).expect("a suitable start");
+    let options = CheckOptions { limits, ..CheckOptions::default() };
+    match model.check(&history, &options).expect("known operations").verdict {
+        Verdict::Unknown { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_time_limit_holds() {
+    let start = std::time::Instant::now();
+    let limits = Limits { time: Duration::from_millis(500), ..Limits::default() };
+    let checker::Unknown::Time(undecided) = unknown(limits) else { panic!("out of time") };
+    assert!(undecided[0].progress.configurations > 0);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_memory_limit_holds() {
+    let limits = Limits { memory_bytes: 16 << 20, ..Limits::default() };
+    assert!(matches!(unknown(limits), checker::Unknown::Memory(_)));
+}
+
+#[test]
+fn a_check_can_be_cancelled() {
+    let limits = Limits::default();
+    let cancel = limits.cancel.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(move || cancel.store(true, std::sync::atomic::Ordering::Relaxed));
+        assert!(matches!(unknown(limits), checker::Unknown::Cancelled(_)));
+    });
+}
