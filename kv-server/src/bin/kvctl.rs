@@ -1,0 +1,220 @@
+//! `kvctl`: a cluster from the command line.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use futures::future::join_all;
+use kv_server::client::{Client, ClientError, ClientOptions, Status, status};
+use kv_server::config::Span;
+
+/// Reads and writes a replicated key-value store.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  kvctl --endpoints 127.0.0.1:8001,127.0.0.1:8002,127.0.0.1:8003 put colour blue
+  kvctl get colour
+  kvctl cas colour blue green
+  kvctl cas colour --absent blue
+  kvctl status --json
+
+Exit codes: 0 done; 1 the key was not there (get, delete) or did not hold what was expected (cas), or, for status, some
+server did not answer; 2 wrong usage, or the cluster could not do it (the message says whether it may yet happen)."
+)]
+struct Cli {
+    /// Where servers listen for clients.
+    #[arg(
+        long,
+        value_name = "ADDR,...",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8001,127.0.0.1:8002,127.0.0.1:8003"
+    )]
+    endpoints: Vec<SocketAddr>,
+    /// How long to try.
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    timeout: Span,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set a key's value.
+    Put {
+        /// The key.
+        key: String,
+        /// Its new value.
+        value: String,
+    },
+    /// Print a key's value; linearizable.
+    Get {
+        /// The key.
+        key: String,
+    },
+    /// Remove a key.
+    Delete {
+        /// The key.
+        key: String,
+    },
+    /// Compare and set: set a key's value if it holds what is expected.
+    #[command(override_usage = "kvctl cas <KEY> <EXPECTED> <NEW>\n       kvctl cas <KEY> --absent <NEW>")]
+    Cas {
+        /// The key.
+        key: String,
+        /// What it must hold, and what it is to hold then; with --absent only the latter.
+        #[arg(value_name = "EXPECTED NEW", num_args = 1..=2, required = true)]
+        values: Vec<String>,
+        /// The key must be absent.
+        #[arg(long)]
+        absent: bool,
+    },
+    /// Show what each server believes: role, term, leader, commit, applied.
+    Status {
+        /// One JSON array, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+const NEGATIVE: u8 = 1;
+const ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime.context("cannot start").and_then(|runtime| runtime.block_on(run(cli)));
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(NEGATIVE),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "kvctl: {error:#}");
+            ExitCode::from(ERROR)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<bool> {
+    let Cli { endpoints, timeout, command } = cli;
+    let limit = timeout.0;
+    if limit.is_zero() {
+        bail!("--timeout must be above 0");
+    }
+    if let Command::Status { json } = command {
+        return show_status(&endpoints, limit, json).await;
+    }
+    let mut client = Client::new(ClientOptions {
+        endpoints,
+        op_timeout: limit,
+        attempt_timeout: (limit / 3).max(Duration::from_millis(1)),
+    });
+    match command {
+        Command::Put { key, value } => {
+            client.put(key.as_bytes(), value.as_bytes()).await.map_err(explain)?;
+            say("ok")
+        }
+        Command::Get { key } => match client.get(key.as_bytes()).await.map_err(explain)? {
+            Some(value) => {
+                let mut out = io::stdout().lock();
+                out.write_all(&value)?;
+                out.write_all(b"\n")?;
+                Ok(true)
+            }
+            None => complain("not found"),
+        },
+        Command::Delete { key } => match client.delete(key.as_bytes()).await.map_err(explain)? {
+            true => say("ok"),
+            false => complain("not found"),
+        },
+        Command::Cas { key, values, absent } => {
+            let (expected, new) = match (values.as_slice(), absent) {
+                ([new], true) => (None, new),
+                ([expected, new], false) => (Some(expected.as_bytes()), new),
+                _ => bail!("cas wants KEY EXPECTED NEW, or KEY --absent NEW"),
+            };
+            match client.cas(key.as_bytes(), expected, new.as_bytes()).await.map_err(explain)? {
+                true => say("ok"),
+                false => complain("the key does not hold what was expected"),
+            }
+        }
+        Command::Status { .. } => Ok(true),
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<bool> {
+    writeln!(io::stdout(), "{text}")?;
+    Ok(true)
+}
+
+fn complain(text: &str) -> anyhow::Result<bool> {
+    writeln!(io::stderr(), "{text}")?;
+    Ok(false)
+}
+
+fn explain(error: ClientError) -> anyhow::Error {
+    let certain = error.is_definite();
+    let error = anyhow::Error::from(error);
+    if certain { error } else { error.context("it may have been done, or may yet be") }
+}
+
+/// Asks all servers at once; true if all answered.
+async fn show_status(endpoints: &[SocketAddr], limit: Duration, json: bool) -> anyhow::Result<bool> {
+    let answers = join_all(endpoints.iter().map(|&endpoint| status(endpoint, limit))).await;
+    let all = answers.iter().all(Result::is_ok);
+    let rows = endpoints.iter().zip(answers);
+    let mut out = io::stdout().lock();
+    if json {
+        let rows: Vec<_> = rows.map(|(endpoint, answer)| as_json(*endpoint, answer)).collect();
+        writeln!(out, "{}", serde_json::Value::from(rows))?;
+        return Ok(all);
+    }
+    let line = |cells: [&str; 9]| {
+        let [endpoint, id, role, term, leader, commit, applied, last, keys] = cells;
+        format!(
+            "{endpoint:<21} {id:>4} {role:<9} {term:>6} {leader:>6} {commit:>9} {applied:>9} {last:>9} {keys:>8}"
+        )
+    };
+    writeln!(
+        out,
+        "{}",
+        line(["endpoint", "id", "role", "term", "leader", "commit", "applied", "last", "keys"])
+    )?;
+    for (endpoint, answer) in rows {
+        match answer {
+            Ok(Status { id, role, term, leader, commit, applied, last_index, keys, .. }) => {
+                let leader = leader.map_or("-".to_owned(), |leader| leader.to_string());
+                let numbers = [id, term, commit, applied, last_index, keys].map(|number| number.to_string());
+                let [id, term, commit, applied, last, keys] = numbers.each_ref().map(String::as_str);
+                let endpoint = endpoint.to_string();
+                let cells = [&endpoint, id, role.name(), term, &leader, commit, applied, last, keys];
+                writeln!(out, "{}", line(cells))?;
+            }
+            Err(error) => writeln!(out, "{endpoint:<21} {error}")?,
+        }
+    }
+    Ok(all)
+}
+
+fn as_json(endpoint: SocketAddr, answer: Result<Status, ClientError>) -> serde_json::Value {
+    match answer {
+        Ok(status) => serde_json::json!({
+            "endpoint": endpoint,
+            "id": status.id,
+            "role": status.role.name(),
+            "term": status.term,
+            "leader": status.leader,
+            "leader_address": status.leader_address,
+            "commit": status.commit,
+            "applied": status.applied,
+            "last_index": status.last_index,
+            "keys": status.keys,
+            "pending": status.pending,
+            "version": status.version,
+        }),
+        Err(error) => serde_json::json!({ "endpoint": endpoint, "error": error.to_string() }),
+    }
+}

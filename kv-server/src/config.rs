@@ -1,0 +1,375 @@
+//! What a server is told: by flags, by a file with the same keys, or by both, where flags win.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use raft_core::NodeId;
+use serde::{Deserialize, Deserializer};
+
+use crate::limits::{MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS};
+use crate::seeded::Seeded;
+
+const DEFAULT_CLUSTER: &str = "plumbline";
+const DEFAULT_ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
+const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(50);
+/// Beyond this a timeout is rather a mistake in the unit.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What flags and file may say; all of it may be left to the other one.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// This server's number: at least 1, unique in its cluster, never given to another server.
+    #[arg(long, value_name = "N")]
+    pub id: Option<u64>,
+    /// The directory for this server's log; it is made if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen for the other servers.
+    #[arg(long, value_name = "ADDR")]
+    pub peer_listen: Option<SocketAddr>,
+    /// Where to listen for clients.
+    #[arg(long, value_name = "ADDR")]
+    pub client_listen: Option<SocketAddr>,
+    /// Where clients reach this server, if it is another address than the one it listens on.
+    #[arg(long, value_name = "ADDR")]
+    pub client_advertise: Option<SocketAddr>,
+    /// Another member and the address at which this server reaches it; once for each other member.
+    #[arg(long, value_name = "ID=ADDR")]
+    pub peer: Vec<Peer>,
+    /// The cluster's name: servers of another one are turned away.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// An election starts after one to two of these without a leader [default: 300ms].
+    #[arg(long, value_name = "TIME")]
+    pub election_timeout: Option<Span>,
+    /// A leader speaks up this often; well below the election timeout [default: 50ms].
+    #[arg(long, value_name = "TIME")]
+    pub heartbeat_interval: Option<Span>,
+    /// Decides the election timeouts, together with the id and the number of the start [default: random].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// A seeded bug.
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "NAME", hide = true)]
+    #[serde(skip)]
+    pub mutant: Option<Seeded>,
+}
+
+impl Settings {
+    /// Reads a file of settings.
+    ///
+    /// # Errors
+    /// Names the file, and the line and column where the error is.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })
+    }
+
+    /// These settings, and for what they leave open those of `other`. Peers are not mixed.
+    #[must_use]
+    pub fn or(self, other: Settings) -> Settings {
+        Settings {
+            id: self.id.or(other.id),
+            data_dir: self.data_dir.or(other.data_dir),
+            peer_listen: self.peer_listen.or(other.peer_listen),
+            client_listen: self.client_listen.or(other.client_listen),
+            client_advertise: self.client_advertise.or(other.client_advertise),
+            peer: if self.peer.is_empty() { other.peer } else { self.peer },
+            cluster: self.cluster.or(other.cluster),
+            election_timeout: self.election_timeout.or(other.election_timeout),
+            heartbeat_interval: self.heartbeat_interval.or(other.heartbeat_interval),
+            seed: self.seed.or(other.seed),
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant.or(other.mutant),
+        }
+    }
+
+    /// Checks everything and fills in the defaults.
+    ///
+    /// # Errors
+    /// Says which setting is missing or makes no sense.
+    pub fn check(self) -> Result<ServerConfig, ConfigError> {
+        let id = self.id.ok_or(ConfigError::Missing { name: "id" })?;
+        let config = ServerConfig {
+            id: NodeId(id),
+            data_dir: self.data_dir.ok_or(ConfigError::Missing { name: "data-dir" })?,
+            peer_listen: self.peer_listen.ok_or(ConfigError::Missing { name: "peer-listen" })?,
+            client_listen: self.client_listen.ok_or(ConfigError::Missing { name: "client-listen" })?,
+            client_advertise: self.client_advertise,
+            peers: peers(id, self.peer)?,
+            cluster: self.cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
+            election_timeout: self.election_timeout.map_or(DEFAULT_ELECTION_TIMEOUT, |span| span.0),
+            heartbeat_interval: self.heartbeat_interval.map_or(DEFAULT_HEARTBEAT_INTERVAL, |span| span.0),
+            seed: self.seed,
+            #[cfg(feature = "mutants")]
+            seeded: self.mutant,
+            #[cfg(not(feature = "mutants"))]
+            seeded: None,
+        };
+        if config.cluster.is_empty() || config.cluster.len() > MAX_CLUSTER_NAME_BYTES {
+            return Err(ConfigError::ClusterName { length: config.cluster.len() });
+        }
+        let (election, heartbeat) = (config.election_timeout, config.heartbeat_interval);
+        if heartbeat.is_zero() || heartbeat >= election || election > LONGEST_TIMEOUT {
+            return Err(ConfigError::Timing { election, heartbeat });
+        }
+        Ok(config)
+    }
+}
+
+fn peers(me: u64, list: Vec<Peer>) -> Result<BTreeMap<NodeId, SocketAddr>, ConfigError> {
+    let mut peers = BTreeMap::new();
+    for Peer { id, address } in list {
+        if id == me {
+            return Err(ConfigError::OwnPeer { id });
+        }
+        if peers.insert(NodeId(id), address).is_some() {
+            return Err(ConfigError::DuplicatePeer { id });
+        }
+        if peers.values().filter(|other| **other == address).count() > 1 {
+            return Err(ConfigError::DuplicateAddress { address });
+        }
+    }
+    if me == 0 || peers.contains_key(&NodeId(0)) {
+        return Err(ConfigError::ZeroId);
+    }
+    if peers.len() >= MAX_MEMBERS {
+        return Err(ConfigError::TooManyMembers { count: peers.len() + 1 });
+    }
+    Ok(peers)
+}
+
+/// A server's settings, checked.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// This server.
+    pub id: NodeId,
+    /// Where its log is.
+    pub data_dir: PathBuf,
+    /// Where it listens for servers.
+    pub peer_listen: SocketAddr,
+    /// Where it listens for clients.
+    pub client_listen: SocketAddr,
+    /// Where clients reach it, if elsewhere.
+    pub client_advertise: Option<SocketAddr>,
+    /// The other members, and where this server reaches them.
+    pub peers: BTreeMap<NodeId, SocketAddr>,
+    /// The cluster's name.
+    pub cluster: String,
+    /// See [`raft_core::Timing::election`].
+    pub election_timeout: Duration,
+    /// See [`raft_core::Timing::heartbeat`].
+    pub heartbeat_interval: Duration,
+    /// Decides the election timeouts; random if it is not given.
+    pub seed: Option<u64>,
+    /// A seeded bug, in builds that have them.
+    #[doc(hidden)]
+    pub seeded: Option<Seeded>,
+}
+
+/// `ID=ADDR`: another member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its number.
+    pub id: u64,
+    /// Where this server reaches it.
+    pub address: SocketAddr,
+}
+
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (id, address) = text.split_once('=').ok_or("expected ID=ADDR, as in 2=127.0.0.1:7002")?;
+        Ok(Peer {
+            id: id.parse().map_err(|_| format!("{id:?} is not a server's number"))?,
+            address: address.parse().map_err(|_| format!("{address:?} is not an IP address and port"))?,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Peer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A length of time as people write it: `300ms`, `2s`, `1m`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let error = || format!("{text:?} is not a time such as 300ms, 2s or 1m");
+        let number: u64 = number.parse().map_err(|_| error())?;
+        let milliseconds = match unit {
+            "ms" => Some(number),
+            "s" => number.checked_mul(1000),
+            "m" => number.checked_mul(60_000),
+            _ => None,
+        };
+        milliseconds.map(|ms| Span(Duration::from_millis(ms))).ok_or_else(error)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {error}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        error: Box<toml::de::Error>,
+    },
+    /// A setting is needed.
+    #[error("`{name}` is missing: give --{name}, or `{name}` in the file that --config names")]
+    Missing {
+        /// Which.
+        name: &'static str,
+    },
+    /// Numbers of servers begin with 1.
+    #[error("a server's number must be at least 1")]
+    ZeroId,
+    /// A server is not its own peer.
+    #[error("server {id} is this server itself: --peer names the other members only")]
+    OwnPeer {
+        /// The number.
+        id: u64,
+    },
+    /// Two peers with one number.
+    #[error("server {id} is among the peers twice")]
+    DuplicatePeer {
+        /// The number.
+        id: u64,
+    },
+    /// Two peers with one address.
+    #[error("two peers have the address {address}")]
+    DuplicateAddress {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Too large a cluster.
+    #[error("{count} members, where at most {MAX_MEMBERS} are allowed")]
+    TooManyMembers {
+        /// Members, this one included.
+        count: usize,
+    },
+    /// No name, or a long one.
+    #[error("a cluster's name has 1 to {MAX_CLUSTER_NAME_BYTES} bytes, not {length}")]
+    ClusterName {
+        /// Its bytes.
+        length: usize,
+    },
+    /// Timers that would never let a leader stay, or never replace one.
+    #[error(
+        "heartbeat interval {heartbeat:?} and election timeout {election:?}: \
+         the first must be above 0 and below the second, and that at most {LONGEST_TIMEOUT:?}"
+    )]
+    Timing {
+        /// The election timeout.
+        election: Duration,
+        /// The heartbeat interval.
+        heartbeat: Duration,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        toml::from_str(text).unwrap()
+    }
+
+    fn good() -> Settings {
+        settings(
+            r#"
+            id = 1
+            data-dir = "d"
+            peer-listen = "127.0.0.1:7001"
+            client-listen = "127.0.0.1:8001"
+            peer = ["2=127.0.0.1:7002", "3=127.0.0.1:7003"]
+            "#,
+        )
+    }
+
+    #[test]
+    fn a_file_and_the_defaults_make_a_configuration() {
+        let config = good().check().unwrap();
+        assert_eq!(config.id, NodeId(1));
+        assert_eq!(config.peers.keys().copied().collect::<Vec<_>>(), [NodeId(2), NodeId(3)]);
+        assert_eq!(config.election_timeout, Duration::from_millis(300));
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = settings("id = 3\npeer = [\"1=127.0.0.1:7001\"]\nelection-timeout = \"2s\"");
+        let config = flags.or(good()).check().unwrap();
+        assert_eq!(config.id, NodeId(3));
+        assert_eq!(config.peers.len(), 1);
+        assert_eq!(config.election_timeout, Duration::from_secs(2));
+        assert_eq!(config.data_dir, PathBuf::from("d"));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        let with = |text: &str| settings(text).or(good()).check().unwrap_err().to_string();
+        assert!(Settings::default().check().unwrap_err().to_string().contains("--id"));
+        assert!(with("id = 2").contains("server 2 is this server itself"));
+        assert!(with("id = 0").contains("at least 1"));
+        assert!(
+            with(r#"peer = ["2=127.0.0.1:1", "2=127.0.0.1:2"]"#)
+                .contains("server 2 is among the peers twice")
+        );
+        assert!(with(r#"peer = ["2=127.0.0.1:1", "3=127.0.0.1:1"]"#).contains("address 127.0.0.1:1"));
+        assert!(with(r#"heartbeat-interval = "300ms""#).contains("heartbeat interval 300ms"));
+        assert!(with(r#"election-timeout = "2m""#).contains("at most 60s"));
+        assert!(with(r#"cluster = """#).contains("1 to 64 bytes"));
+    }
+
+    #[test]
+    fn a_broken_file_is_reported_with_line_and_column() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.toml");
+        for (text, place, what) in [
+            ("id = 1\npeer = [\"two\"]\n", "line 2, column", "ID=ADDR"),
+            ("id = 1\nelection-timeout = \"5 parsecs\"", "line 2, column", "5 parsecs"),
+            ("identity = 1", "line 1, column 1", "unknown field `identity`"),
+            ("id = ", "line 1, column", ""),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = Settings::read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("server.toml") && error.contains(place) && error.contains(what),
+                "{error}"
+            );
+        }
+    }
+}

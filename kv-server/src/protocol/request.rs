@@ -1,0 +1,129 @@
+//! What clients ask and servers answer.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use raft_core::NodeId;
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Outcome;
+
+/// A server's state in the protocol: follower, candidate or leader.
+pub type Role = raft_core::RoleKind;
+
+/// A client's request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// The client's own number for it; comes back with the answer.
+    pub id: u64,
+    /// How long, in milliseconds, the server may hold the request while no leader is known.
+    pub patience_ms: u32,
+    /// What is asked.
+    pub body: RequestBody,
+}
+
+/// The kinds of request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RequestBody {
+    /// Read one key; linearizable.
+    Get {
+        /// The key.
+        key: Bytes,
+    },
+    /// Execute an encoded [`machine::Command`](crate::machine::Command). The client encodes it once; the server checks it
+    /// and replicates these very bytes.
+    Execute {
+        /// The encoding.
+        command: Bytes,
+    },
+    /// How is this very server? Not linearizable: what it believes itself.
+    Status,
+}
+
+/// A server's answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Response {
+    /// The number of the request.
+    pub id: u64,
+    /// The answer.
+    pub result: Result<Answer, Failure>,
+}
+
+/// What comes of a request that was served.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// To `Get`.
+    Value(Option<Bytes>),
+    /// To `Execute`: the command is committed and was executed, with this outcome.
+    Executed(Outcome),
+    /// To `Status`.
+    Status(Status),
+}
+
+/// Why a request was not served. All but [`Failure::OutcomeUnknown`] are definite: it had no effect and never will have.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Failure {
+    /// Another server leads.
+    #[error("server {leader} leads")]
+    NotLeader {
+        /// Which.
+        leader: NodeId,
+        /// Where clients reach it, if this server has heard.
+        address: Option<SocketAddr>,
+    },
+    /// No leader was known for as long as the request could be held.
+    #[error("no leader is known")]
+    NoLeader,
+    /// Too much is pending already.
+    #[error("the server is overloaded")]
+    Overloaded,
+    /// The server is about to end.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The request breaks a rule or a limit.
+    #[error("the request is invalid: {reason}")]
+    Invalid {
+        /// Which.
+        reason: String,
+    },
+    /// Leadership was lost, or the server stops, while the command was on its way: it may yet be executed. To know, send
+    /// the same session and sequence number again.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown,
+}
+
+/// What a server believes about itself and its cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The server.
+    pub id: u64,
+    /// Follower, candidate or leader.
+    pub role: Role,
+    /// Its current term.
+    pub term: u64,
+    /// The leader of that term, if it knows one.
+    pub leader: Option<u64>,
+    /// Where clients reach that leader, if it has heard.
+    pub leader_address: Option<SocketAddr>,
+    /// The last index it knows to be committed.
+    pub commit: u64,
+    /// The last index its state machine has executed.
+    pub applied: u64,
+    /// The last index of its log.
+    pub last_index: u64,
+    /// Keys in its state machine.
+    pub keys: u64,
+    /// Requests it has not answered yet.
+    pub pending: u64,
+    /// The version of the program.
+    pub version: String,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Status { id, role, term, commit, applied, last_index, .. } = self;
+        let role = role.name();
+        write!(f, "server {id}: {role} in term {term}, commit {commit}, applied {applied}, last {last_index}")
+    }
+}

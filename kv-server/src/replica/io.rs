@@ -1,0 +1,92 @@
+//! The two sides of a turn.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_core::{Event, Moment, NodeId, Outbound, Write, WriteAck};
+
+use crate::protocol::{Answer, Failure, PeerMessage, RequestBody, Response};
+
+/// A request's name within one server: the host numbers its connections, the client its requests.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId {
+    /// The connection, never used twice in one run.
+    pub connection: u64,
+    /// The client's number.
+    pub request: u64,
+}
+
+/// Something that happened to this server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReplicaInput {
+    /// A message of another server.
+    Message {
+        /// Who sent it, as the handshake established.
+        from: NodeId,
+        /// What it says.
+        message: PeerMessage,
+    },
+    /// A server, this one included, said where clients reach it, or that they cannot.
+    PeerAddress {
+        /// Which server.
+        peer: NodeId,
+        /// Where.
+        address: Option<SocketAddr>,
+    },
+    /// A client asks something.
+    Request {
+        /// By what name it is to be answered.
+        id: RequestId,
+        /// How long the client lets it be held while no leader is known.
+        patience: Duration,
+        /// What it asks.
+        body: RequestBody,
+    },
+    /// A connection is gone; whoever asked there hears no answer.
+    Disconnected {
+        /// Which.
+        connection: u64,
+    },
+    /// This write and every earlier one are on stable storage.
+    Durable(WriteAck),
+    /// A message to this server was dropped.
+    Unreachable(NodeId),
+    /// Answer everything now; the end is near.
+    Stop,
+}
+
+/// What the host is to do after a turn. Lists are appended to; the host empties them and keeps their memory.
+#[derive(Debug, Default)]
+pub struct ReplicaOutput {
+    /// Messages to send, now.
+    pub send: Vec<Outbound<Bytes>>,
+    /// Writes to make durable, in this order.
+    pub writes: Vec<Write<Bytes>>,
+    /// Answers to clients.
+    pub answers: Vec<(u64, Response)>,
+    /// News for the log file. `Event::Halted` means that the server must not go on.
+    pub events: Vec<Event>,
+    /// When to call again, at the latest.
+    pub deadline: Option<Moment>,
+}
+
+impl ReplicaOutput {
+    pub(super) fn answer(&mut self, id: RequestId, result: Result<Answer, Failure>) {
+        answer(&mut self.answers, id, result);
+    }
+}
+
+/// A list of answers: the connection, and what to say there.
+pub(super) type Answers = Vec<(u64, Response)>;
+
+pub(super) fn answer(answers: &mut Answers, id: RequestId, result: Result<Answer, Failure>) {
+    answers.push((id.connection, Response { id: id.request, result }));
+}
+
+/// What a request that was let in asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ask {
+    Read { key: Bytes },
+    Write { command: Bytes },
+}

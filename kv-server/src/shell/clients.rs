@@ -1,0 +1,170 @@
+//! Clients' connections: requests in, answers out.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_util::codec::Framed;
+use tokio_util::task::TaskTracker;
+
+use super::Identity;
+use crate::limits::{
+    HELLO_TIMEOUT, MAX_CLIENT_CONNECTIONS, MAX_CLIENT_FRAME_BYTES, MAX_HELLO_FRAME_BYTES,
+    MAX_REQUESTS_PER_CONNECTION, RECONNECT_MAX, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
+};
+use crate::protocol::{Codec, Failure, FrameError, Hello, Rejection, Request, Response, Welcome};
+use crate::replica::{ReplicaInput, RequestId};
+
+/// What connections tell the driver.
+#[derive(Debug)]
+pub(super) enum ClientEvent {
+    /// A connection is there; its answers go to `answers`.
+    Opened { connection: u64, answers: mpsc::Sender<Response> },
+    /// A request came in.
+    Asked { id: RequestId, request: Request },
+    /// It is gone.
+    Closed { connection: u64 },
+}
+
+impl ClientEvent {
+    /// What the replica hears of it.
+    pub(super) fn asked(id: RequestId, request: Request) -> ReplicaInput {
+        let patience = Duration::from_millis(u64::from(request.patience_ms));
+        ReplicaInput::Request { id, patience, body: request.body }
+    }
+}
+
+/// Accepts for ever.
+pub(super) async fn accept(
+    listener: TcpListener,
+    identity: Rc<Identity>,
+    events: mpsc::Sender<ClientEvent>,
+    connections: TaskTracker,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CLIENT_CONNECTIONS));
+    let mut connection = 0;
+    loop {
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: some may come back.
+                tracing::warn!(%error, "cannot accept a client's connection");
+                sleep(RECONNECT_MAX).await;
+                continue;
+            }
+        };
+        connection += 1;
+        let place = Arc::clone(&places).try_acquire_owned().ok();
+        let (identity, events) = (Rc::clone(&identity), events.clone());
+        connections.spawn_local(async move {
+            let served = match &place {
+                Some(_) => serve(stream, connection, &identity, &events).await,
+                None => turn_away(stream).await,
+            };
+            if let Err(error) = served {
+                tracing::debug!(connection, %from, %error, "closed a client's connection");
+            }
+            let _ = events.send(ClientEvent::Closed { connection }).await;
+            drop(place);
+        });
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error("no hello within {HELLO_TIMEOUT:?}")]
+    Silent,
+    #[error(transparent)]
+    Rejected(Rejection),
+    #[error("the client takes no answers")]
+    Stalled,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+type Handshake = Framed<TcpStream, Codec<Hello, Result<Welcome, Rejection>>>;
+type Conversation = Framed<TcpStream, Codec<Request, Response>>;
+
+fn handshake(stream: TcpStream) -> Handshake {
+    Framed::new(stream, Codec::new(MAX_HELLO_FRAME_BYTES))
+}
+
+async fn turn_away(stream: TcpStream) -> Result<(), ConnectionError> {
+    let rejection = Rejection::TooManyConnections;
+    let answer = Err(rejection.clone());
+    let mut stream = handshake(stream);
+    timeout(STALLED_WRITE_TIMEOUT, stream.send(&answer)).await.map_err(|_| ConnectionError::Stalled)??;
+    Err(ConnectionError::Rejected(rejection))
+}
+
+async fn serve(
+    stream: TcpStream,
+    connection: u64,
+    identity: &Identity,
+    events: &mpsc::Sender<ClientEvent>,
+) -> Result<(), ConnectionError> {
+    stream.set_nodelay(true).map_err(FrameError::Io)?;
+    let mut framed = handshake(stream);
+    let first = timeout(HELLO_TIMEOUT, framed.next()).await.map_err(|_| ConnectionError::Silent)?;
+    let Some(hello) = first.transpose()? else { return Ok(()) };
+    let checked = hello.check_client();
+    let welcome = Welcome { cluster: identity.config.cluster.clone(), id: identity.config.id };
+    framed.send(&checked.clone().map(|()| welcome)).await?;
+    checked.map_err(ConnectionError::Rejected)?;
+
+    let (answers, queue) = mpsc::channel(MAX_REQUESTS_PER_CONNECTION);
+    if events.send(ClientEvent::Opened { connection, answers }).await.is_err() {
+        return Ok(());
+    }
+    let mut framed = framed.map_codec(|_| Codec::new(MAX_CLIENT_FRAME_BYTES));
+    framed.set_backpressure_boundary(WRITE_BUFFER_BYTES);
+    converse(framed, connection, queue, events).await
+}
+
+async fn converse(
+    mut framed: Conversation,
+    connection: u64,
+    mut answers: mpsc::Receiver<Response>,
+    events: &mpsc::Sender<ClientEvent>,
+) -> Result<(), ConnectionError> {
+    let mut open = 0;
+    loop {
+        tokio::select! {
+            answer = answers.recv() => {
+                // The driver has let go of this connection: it stops, and everything is answered.
+                let Some(answer) = answer else { return Ok(()) };
+                open -= 1;
+                framed.feed(&answer).await?;
+                while let Ok(answer) = answers.try_recv() {
+                    open -= 1;
+                    framed.feed(&answer).await?;
+                }
+                flush(&mut framed).await?;
+            }
+            request = framed.next() => {
+                let Some(request) = request.transpose()? else { return Ok(()) };
+                if open >= MAX_REQUESTS_PER_CONNECTION {
+                    let refusal = Response { id: request.id, result: Err(Failure::Overloaded) };
+                    framed.feed(&refusal).await?;
+                    flush(&mut framed).await?;
+                    continue;
+                }
+                open += 1;
+                let id = RequestId { connection, request: request.id };
+                if events.send(ClientEvent::Asked { id, request }).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+async fn flush(framed: &mut Conversation) -> Result<(), ConnectionError> {
+    let flush = SinkExt::<&Response>::flush(framed);
+    timeout(STALLED_WRITE_TIMEOUT, flush).await.map_err(|_| ConnectionError::Stalled)??;
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! Connections that other servers make: their messages come in here. Nothing goes back but the answer to the handshake.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_util::codec::Framed;
+
+use super::Identity;
+use crate::limits::{
+    HELLO_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_PEER_CONNECTIONS, MAX_PEER_FRAME_BYTES, RECONNECT_MAX,
+};
+use crate::protocol::{Codec, FrameError, Hello, PeerMessage, Rejection, Welcome};
+use crate::replica::ReplicaInput;
+
+/// Accepts for ever.
+pub(super) async fn accept(
+    listener: TcpListener,
+    identity: Rc<Identity>,
+    inputs: mpsc::Sender<ReplicaInput>,
+) {
+    let places = Arc::new(Semaphore::new(MAX_PEER_CONNECTIONS));
+    loop {
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: some may come back.
+                tracing::warn!(%error, "cannot accept a server's connection");
+                sleep(RECONNECT_MAX).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!(%from, "too many connections of servers; closed this one");
+            continue;
+        };
+        let (identity, inputs) = (Rc::clone(&identity), inputs.clone());
+        tokio::task::spawn_local(async move {
+            match serve(stream, &identity, &inputs).await {
+                Ok(()) => tracing::debug!(%from, "a server's connection ended"),
+                Err(error) => tracing::warn!(%from, %error, "closed a server's connection"),
+            }
+            drop(place);
+        });
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum IncomingError {
+    #[error("no hello within {HELLO_TIMEOUT:?}")]
+    Silent,
+    #[error(transparent)]
+    Rejected(Rejection),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+async fn serve(
+    stream: TcpStream,
+    identity: &Identity,
+    inputs: &mpsc::Sender<ReplicaInput>,
+) -> Result<(), IncomingError> {
+    let config = &identity.config;
+    let codec = Codec::<Hello, Result<Welcome, Rejection>>::new(MAX_HELLO_FRAME_BYTES);
+    let mut framed = Framed::with_capacity(stream, codec, 64 << 10);
+    let first = timeout(HELLO_TIMEOUT, framed.next()).await.map_err(|_| IncomingError::Silent)?;
+    let Some(hello) = first.transpose()? else { return Ok(()) };
+    let checked = hello.check_peer(&config.cluster, config.id, |id| config.peers.contains_key(&id));
+    let welcome = Welcome { cluster: config.cluster.clone(), id: config.id };
+    framed.send(&checked.as_ref().map(|_| welcome).map_err(Clone::clone)).await?;
+    let hello = checked.map_err(IncomingError::Rejected)?;
+
+    let from = hello.from;
+    let address = ReplicaInput::PeerAddress { peer: from, address: hello.client_address };
+    if inputs.send(address).await.is_err() {
+        return Ok(());
+    }
+    let mut messages = framed.map_codec(|_| Codec::<PeerMessage, ()>::new(MAX_PEER_FRAME_BYTES));
+    while let Some(message) = messages.next().await.transpose()? {
+        if inputs.send(ReplicaInput::Message { from, message }).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Outgoing connections: one for each other server, which only ever carries messages there. It is made again whenever it
+//! breaks; what it had not delivered is lost, and Raft is told.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::StreamExt;
+use raft_core::NodeId;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::codec::{Encoder, FramedRead};
+
+use super::Identity;
+use crate::limits::{
+    CONNECT_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_PEER_FRAME_BYTES, PEER_QUEUE_MESSAGES, RECONNECT_MAX,
+    RECONNECT_MIN, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
+};
+use crate::protocol::{Codec, FrameError, Hello, PeerHello, PeerMessage, Rejection, Welcome};
+use crate::replica::ReplicaInput;
+
+/// Where to put messages for each peer.
+pub(super) type Links = BTreeMap<NodeId, mpsc::Sender<PeerMessage>>;
+
+type Replies = FramedRead<OwnedReadHalf, Codec<Result<Welcome, Rejection>, ()>>;
+
+/// Starts a task for each peer.
+pub(super) fn start(identity: &Rc<Identity>, inputs: &mpsc::Sender<ReplicaInput>) -> Links {
+    let link = |(&peer, &address): (&NodeId, &SocketAddr)| {
+        let (sender, queue) = mpsc::channel(PEER_QUEUE_MESSAGES);
+        let (identity, inputs) = (Rc::clone(identity), inputs.clone());
+        let (pause, reported) = (RECONNECT_MIN, false);
+        let link = Link { identity, peer, address, inputs, queue, pause, reported };
+        tokio::task::spawn_local(link.run());
+        (peer, sender)
+    };
+    identity.config.peers.iter().map(link).collect()
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("cannot connect within {CONNECT_TIMEOUT:?}")]
+    ConnectTimeout,
+    #[error("it refuses this server: {0}")]
+    Rejected(Rejection),
+    #[error("it closed the connection")]
+    Closed,
+    #[error("it took nothing for {STALLED_WRITE_TIMEOUT:?}")]
+    Stalled,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+struct Link {
+    identity: Rc<Identity>,
+    peer: NodeId,
+    address: SocketAddr,
+    inputs: mpsc::Sender<ReplicaInput>,
+    queue: mpsc::Receiver<PeerMessage>,
+    /// How long to wait before the next attempt to connect.
+    pause: Duration,
+    /// The outage that there is, if there is one, is in the log.
+    reported: bool,
+}
+
+impl Link {
+    /// Ends when the driver has gone.
+    async fn run(mut self) {
+        loop {
+            let result = match self.connect().await {
+                Ok((replies, stream)) => self.carry(replies, stream).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = result else { return };
+            // One line for an outage, not one for each attempt.
+            if !self.reported {
+                tracing::warn!(peer = self.peer.0, address = %self.address, %error, "no connection");
+                self.reported = true;
+            }
+            // What waits was meant for a moment that has passed; Raft says it again in a better way.
+            while self.queue.try_recv().is_ok() {}
+            let _ = self.inputs.try_send(ReplicaInput::Unreachable(self.peer));
+            sleep(self.pause).await;
+            self.pause = (self.pause * 2).min(RECONNECT_MAX);
+        }
+    }
+
+    /// The outage is over: that a connection could be made is not enough, as a proxy may have accepted it.
+    fn welcomed(&mut self) {
+        (self.pause, self.reported) = (RECONNECT_MIN, false);
+        tracing::debug!(peer = self.peer.0, address = %self.address, "connected");
+    }
+
+    async fn connect(&self) -> Result<(Replies, OwnedWriteHalf), LinkError> {
+        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await;
+        let stream = connecting.map_err(|_| LinkError::ConnectTimeout)??;
+        stream.set_nodelay(true)?;
+        let (read, mut write) = stream.into_split();
+        let Identity { config, client_address } = &*self.identity;
+        let hello = PeerHello {
+            cluster: config.cluster.clone(),
+            from: config.id,
+            to: self.peer,
+            client_address: *client_address,
+        };
+        let hello = Hello::of_peer(&hello).map_err(|reason| FrameError::Malformed { length: 0, reason })?;
+        let mut buffer = BytesMut::new();
+        Codec::<(), Hello>::new(MAX_HELLO_FRAME_BYTES).encode(&hello, &mut buffer)?;
+        write.write_all(&buffer).await?;
+        Ok((FramedRead::new(read, Codec::new(MAX_HELLO_FRAME_BYTES)), write))
+    }
+
+    /// Sends what the driver puts into the queue, many messages with one write. It does not wait for the welcome: a peer
+    /// that refuses the hello ignores the rest.
+    async fn carry(&mut self, mut replies: Replies, mut stream: OwnedWriteHalf) -> Result<(), LinkError> {
+        let mut codec = Codec::<(), PeerMessage>::new(MAX_PEER_FRAME_BYTES);
+        let mut buffer = BytesMut::new();
+        loop {
+            tokio::select! {
+                reply = replies.next() => match reply {
+                    Some(Ok(Ok(_))) => self.welcomed(),
+                    Some(Ok(Err(rejection))) => return Err(LinkError::Rejected(rejection)),
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(LinkError::Closed),
+                },
+                message = self.queue.recv() => {
+                    let Some(message) = message else { return Ok(()) };
+                    codec.encode(&message, &mut buffer)?;
+                    while buffer.len() < WRITE_BUFFER_BYTES
+                        && let Ok(message) = self.queue.try_recv()
+                    {
+                        codec.encode(&message, &mut buffer)?;
+                    }
+                    let write = timeout(STALLED_WRITE_TIMEOUT, stream.write_all(&buffer)).await;
+                    write.map_err(|_| LinkError::Stalled)??;
+                    buffer.clear();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Real servers, as processes, with real clients.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{Cluster, DEADLINE, eventually, kvctl};
+use kv_server::client::{Client, ClientOptions, Role};
+
+fn client(cluster: &Cluster) -> Client {
+    Client::new(ClientOptions {
+        endpoints: cluster.client_addresses(),
+        op_timeout: DEADLINE,
+        attempt_timeout: Duration::from_millis(500),
+    })
+}
+
+#[tokio::test]
+async fn three_servers_elect_and_serve_through_any_of_them() {
+    let cluster = Cluster::start(3);
+    cluster.leader().await;
+    for (number, endpoint) in cluster.client_addresses().into_iter().enumerate() {
+        let mut client =
+            Client::new(ClientOptions { op_timeout: DEADLINE, ..ClientOptions::new(vec![endpoint]) });
+        let value = number.to_string();
+        client.put(b"k", value.as_bytes()).await.unwrap();
+        assert_eq!(client.get(b"k").await.unwrap().as_deref(), Some(value.as_bytes()));
+        assert!(client.cas(b"k", Some(value.as_bytes()), b"swapped").await.unwrap());
+        assert!(!client.cas(b"k", Some(value.as_bytes()), b"again").await.unwrap());
+        assert!(client.delete(b"k").await.unwrap());
+        assert!(!client.delete(b"k").await.unwrap());
+        assert_eq!(client.get(b"k").await.unwrap(), None);
+        assert!(client.cas(b"k", None, b"new").await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_largest_values_travel_and_larger_ones_are_refused() {
+    let cluster = Cluster::start(3);
+    let mut client = client(&cluster);
+    let value = vec![7; kv_server::machine::MAX_VALUE_BYTES];
+    client.put(b"large", &value).await.unwrap();
+    assert_eq!(client.get(b"large").await.unwrap().as_deref(), Some(&value[..]));
+    let error = client.put(b"large", &[&value[..], &[7]].concat()).await.unwrap_err();
+    assert!(error.is_definite(), "{error}");
+}
+
+#[tokio::test]
+async fn when_the_leader_is_killed_nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
+    let mut cluster = Cluster::start(3);
+    let mut client = client(&cluster);
+    for round in 0..3 {
+        let key = |number: u32| format!("{round}-{number}").into_bytes();
+        for number in 0..20 {
+            client.put(&key(number), b"v").await.unwrap();
+        }
+        let leader = cluster.leader().await;
+        cluster.kill(leader);
+        // The client's next operation meets the dead leader and goes on elsewhere.
+        assert!(client.cas(&key(0), Some(b"v"), b"w").await.unwrap(), "applied once");
+        for number in 1..20 {
+            assert_eq!(client.get(&key(number)).await.unwrap().as_deref(), Some(&b"v"[..]));
+        }
+        cluster.restart(leader);
+    }
+}
+
+#[tokio::test]
+async fn m05_retries_across_kills_of_the_leader_are_applied_once() {
+    let mut cluster = Cluster::start(3);
+    let addresses = cluster.client_addresses();
+    let counting = tokio::spawn(async move {
+        let mut client = Client::new(ClientOptions {
+            endpoints: addresses,
+            op_timeout: DEADLINE,
+            attempt_timeout: Duration::from_millis(300),
+        });
+        // A chain of compare-and-sets breaks if one is applied twice: the second application fails, and says so.
+        let value = |number: u32| number.to_string().into_bytes();
+        client.put(b"n", &value(0)).await.unwrap();
+        for number in 0..200 {
+            let swapped = client.cas(b"n", Some(&value(number)), &value(number + 1)).await.unwrap();
+            assert!(swapped, "step {number}");
+        }
+        client.get(b"n").await.unwrap()
+    });
+    while !counting.is_finished() {
+        let leader = cluster.leader().await;
+        cluster.kill(leader);
+        cluster.restart(leader);
+        let applied = cluster.status(cluster.leader().await).await.map_or(0, |status| status.applied);
+        eventually("a few more steps", async || {
+            counting.is_finished() || cluster.highest_applied().await > applied + 20
+        })
+        .await;
+    }
+    assert_eq!(counting.await.unwrap().as_deref(), Some(&b"200"[..]));
+}
+
+#[tokio::test]
+async fn kill_9_of_all_servers_in_the_middle_of_writes_loses_nothing_acknowledged() {
+    let mut cluster = Cluster::start(3);
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let count = Arc::new(AtomicUsize::new(0));
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let mut client = Client::new(ClientOptions {
+                    endpoints: cluster.client_addresses(),
+                    op_timeout: Duration::from_millis(1500),
+                    attempt_timeout: Duration::from_millis(300),
+                });
+                let count = Arc::clone(&count);
+                tokio::spawn(async move {
+                    let mut done = Vec::new();
+                    for number in 0.. {
+                        let key = format!("{round}-{writer}-{number}");
+                        if client.put(key.as_bytes(), key.as_bytes()).await.is_err() {
+                            break;
+                        }
+                        done.push(key);
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                    done
+                })
+            })
+            .collect();
+        eventually("writes under way", async || count.load(Ordering::Relaxed) > 100).await;
+        cluster.ids().into_iter().for_each(|id| cluster.kill(id));
+        for writer in writers {
+            acknowledged.extend(writer.await.unwrap());
+        }
+        cluster.ids().into_iter().for_each(|id| cluster.restart(id));
+    }
+    let mut client = client(&cluster);
+    for key in acknowledged {
+        assert_eq!(client.get(key.as_bytes()).await.unwrap().as_deref(), Some(key.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn a_minority_cannot_write_and_says_so_definitely_or_not() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader().await;
+    let alone = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    cluster.ids().into_iter().filter(|id| *id != alone).for_each(|id| cluster.kill(id));
+    eventually("it misses its leader", async || {
+        cluster.status(alone).await.is_some_and(|status| status.leader.is_none())
+    })
+    .await;
+    let mut client = Client::new(ClientOptions {
+        endpoints: vec![cluster.client_address(alone)],
+        op_timeout: Duration::from_millis(400),
+        attempt_timeout: Duration::from_millis(200),
+    });
+    let error = client.put(b"k", b"v").await.unwrap_err();
+    assert!(error.is_definite(), "no leader ever had it: {error}");
+    let error = client.get(b"k").await.unwrap_err();
+    assert!(error.is_definite(), "{error}");
+}
+
+#[tokio::test]
+async fn sigterm_ends_a_server_gracefully_and_a_restart_has_everything() {
+    let mut cluster = Cluster::start(3);
+    let mut client = client(&cluster);
+    client.put(b"k", b"v").await.unwrap();
+    for id in cluster.ids() {
+        let status = cluster.terminate(id).await;
+        assert_eq!(status.code(), Some(0), "{}", cluster.log(id));
+    }
+    cluster.ids().into_iter().for_each(|id| cluster.restart(id));
+    assert_eq!(client.get(b"k").await.unwrap().as_deref(), Some(&b"v"[..]));
+}
+
+#[tokio::test]
+async fn sigint_and_the_end_of_standard_input_end_a_server_too() {
+    let mut cluster = Cluster::start(3);
+    cluster.leader().await;
+    assert_eq!(cluster.interrupt(1).await.code(), Some(0));
+    assert_eq!(cluster.close_stdin(2).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_answers_what_is_pending() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader().await;
+    let mut client = client(&cluster);
+    client.put(b"k", b"v").await.unwrap();
+    // Alone, the leader can commit nothing: a write stays pending.
+    cluster.ids().into_iter().filter(|id| *id != leader).for_each(|id| cluster.stop(id));
+    let address = cluster.client_address(leader);
+    let write = tokio::spawn(async move {
+        let mut client = Client::new(ClientOptions {
+            endpoints: vec![address],
+            op_timeout: Duration::from_secs(3),
+            attempt_timeout: Duration::from_secs(3),
+        });
+        client.put(b"k", b"w").await
+    });
+    eventually("a pending write", async || {
+        cluster.status(leader).await.is_some_and(|status| status.pending > 0)
+    })
+    .await;
+    assert_eq!(cluster.terminate(leader).await.code(), Some(0), "{}", cluster.log(leader));
+    assert!(write.await.unwrap().is_err());
+    cluster.ids().into_iter().filter(|id| *id != leader).for_each(|id| cluster.resume(id));
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_directory_is_refused() {
+    let cluster = Cluster::start(1);
+    cluster.leader().await;
+    let status = cluster.start_again_elsewhere(1).await;
+    assert_eq!(status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_paused_leader_is_replaced_and_comes_back_as_a_follower() {
+    let mut cluster = Cluster::start(3);
+    let mut client = client(&cluster);
+    client.put(b"k", b"before").await.unwrap();
+    let old = cluster.leader().await;
+    cluster.stop(old);
+    client.put(b"k", b"after").await.unwrap();
+    cluster.resume(old);
+    eventually("the old leader follows", async || {
+        cluster
+            .status(old)
+            .await
+            .is_some_and(|status| status.role == Role::Follower && status.leader.is_some())
+    })
+    .await;
+    assert_eq!(client.get(b"k").await.unwrap().as_deref(), Some(&b"after"[..]));
+}
+
+#[tokio::test]
+async fn kvctl_does_what_its_help_says() {
+    let cluster = Cluster::start(3);
+    cluster.leader().await;
+    let run = |arguments: &[&str]| kvctl(&cluster, arguments);
+    assert_eq!(run(&["put", "k", "v"]), (0, "ok\n".into()));
+    assert_eq!(run(&["get", "k"]), (0, "v\n".into()));
+    assert_eq!(run(&["cas", "k", "v", "w"]), (0, "ok\n".into()));
+    assert_eq!(run(&["cas", "k", "v", "x"]), (1, String::new()));
+    assert_eq!(run(&["cas", "k", "--absent", "x"]), (1, String::new()));
+    assert_eq!(run(&["delete", "k"]), (0, "ok\n".into()));
+    assert_eq!(run(&["delete", "k"]), (1, String::new()));
+    assert_eq!(run(&["cas", "k", "--absent", "x"]), (0, "ok\n".into()));
+    assert_eq!(run(&["get", "nothing"]), (1, String::new()));
+    assert_eq!(run(&["cas", "k", "x"]).0, 2);
+    assert_eq!(run(&["frobnicate"]).0, 2);
+
+    let (code, table) = run(&["status"]);
+    assert_eq!((code, table.lines().count()), (0, 4), "{table}");
+    assert_eq!(table.matches(" leader ").count() - 1, 1, "one besides the title: {table}");
+    let (code, json) = run(&["status", "--json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, rows.len()), (0, 3));
+    assert!(rows.iter().all(|row| row["leader"] == rows[0]["leader"] && row["term"].is_u64()), "{json}");
+}
