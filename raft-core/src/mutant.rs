@@ -59,6 +59,9 @@ mutants! {
     ReadBeforeOwnCommit = "read-before-own-commit";
     /// A leader serves reads without confirming that it still leads (d-engine #381).
     ReadWithoutQuorum = "read-without-quorum";
+    /// The refusal of a late append echoes its round into a later term, where the same leader counts anew (this project's own
+    /// first version).
+    EchoStaleRound = "echo-stale-round";
     /// An append is acknowledged before its write is durable (etcd #10166, #16220).
     AckBeforeFsync = "ack-before-fsync";
     /// A candidate campaigns in a term that its own disk does not know yet.

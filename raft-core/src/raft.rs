@@ -201,7 +201,11 @@ impl<P: Command> Raft<P> {
             Body::VoteRequest { .. } => self.send(from, Body::VoteResponse { granted: false }, effects),
             // The round was counted in another term: echoed in this one, it could confirm a read of the same leader's that
             // came later.
-            Body::Append(append) => self.refuse_append(from, append.prev, Round::default(), effects),
+            Body::Append(append) => {
+                let echoes = self.has_mutant(Mutant::EchoStaleRound);
+                let round = if echoes { append.round } else { Round::default() };
+                self.refuse_append(from, append.prev, round, effects);
+            }
             Body::VoteResponse { granted } if self.has_mutant(Mutant::StaleVoteResponse) => {
                 self.on_vote_response(from, *granted, effects);
             }

@@ -1,0 +1,146 @@
+//! How large a world is explored.
+
+use raft_core::{Config, MutantSwitch, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// The limits of a scenario. Each is a predicate on states: what lies beyond is not looked at, and nothing is cut off for
+/// being deep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// How many servers there are.
+    pub servers: usize,
+    /// No server gets beyond this term.
+    pub terms: u64,
+    /// No log gets longer than this, opening no-ops included.
+    pub log: usize,
+    /// So many commands are proposed, each one different.
+    pub proposals: u8,
+    /// So many entries travel in one append. With 1 an earlier entry can be replicated without the later one, as in the
+    /// paper's Figure 8.
+    pub append_entries: usize,
+    /// So many messages are in flight at once. One more, and one of them is lost: any. (So a message may be lost whenever
+    /// that matters: one that is never delivered is lost as well.)
+    pub in_flight: usize,
+    /// So many messages are delivered twice.
+    pub duplicates: u8,
+    /// So many crashes happen.
+    pub crashes: u8,
+    /// So many writes of one server are on their way to the disk at once; 0: a write is durable as soon as it is issued.
+    pub slow_writes: usize,
+    /// So many reads are asked for.
+    pub reads: u8,
+    /// Whether elections are preceded by a pre-vote.
+    pub pre_vote: bool,
+    /// Whether the timer of check-quorum and stickiness runs out.
+    pub contact_timer: bool,
+}
+
+/// Bounds that cannot be explored.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("bound `{name}` is {found}, but must lie in {low}..={high}")]
+pub struct BoundsError {
+    name: &'static str,
+    found: u64,
+    low: u64,
+    high: u64,
+}
+
+impl Bounds {
+    /// More servers have too many permutations.
+    pub const MAX_SERVERS: usize = 5;
+    /// Terms are noted in four bits each.
+    pub const MAX_TERM: u64 = 8;
+    /// Logs are noted as so many terms.
+    pub const MAX_LOG: usize = 8;
+    /// Messages in flight at once; more of them can be lost in more ways than can be numbered.
+    pub const MAX_IN_FLIGHT: usize = 8;
+    /// Reads in one run.
+    pub const MAX_READS: u8 = 4;
+
+    /// Three servers that elect in one term and lose messages: the smallest world, to be extended field by field. (More
+    /// than three servers need more than one message in flight: a vote request is not repeated, and one alone wins nothing.)
+    pub const SMALLEST: Bounds = Bounds {
+        servers: 3,
+        terms: 1,
+        log: 4,
+        proposals: 0,
+        append_entries: 8,
+        in_flight: 1,
+        duplicates: 0,
+        crashes: 0,
+        slow_writes: 0,
+        reads: 0,
+        pre_vote: false,
+        contact_timer: false,
+    };
+
+    /// Whether these bounds can be explored.
+    ///
+    /// # Errors
+    /// Names the bound that is out of range.
+    pub fn check(&self) -> Result<(), BoundsError> {
+        let all = [
+            ("servers", self.servers as u64, 1, Self::MAX_SERVERS as u64),
+            ("terms", self.terms, 1, Self::MAX_TERM),
+            ("log", self.log as u64, 1, Self::MAX_LOG as u64),
+            ("proposals", u64::from(self.proposals), 0, 200),
+            ("append_entries", self.append_entries as u64, 1, Self::MAX_LOG as u64),
+            ("in_flight", self.in_flight as u64, 1, Self::MAX_IN_FLIGHT as u64),
+            ("duplicates", u64::from(self.duplicates), 0, 15),
+            ("crashes", u64::from(self.crashes), 0, 15),
+            ("slow_writes", self.slow_writes as u64, 0, 8),
+            ("reads", u64::from(self.reads), 0, u64::from(Self::MAX_READS)),
+        ];
+        match all.into_iter().find(|&(_, found, low, high)| found < low || found > high) {
+            Some((name, found, low, high)) => Err(BoundsError { name, found, low, high }),
+            None => Ok(()),
+        }
+    }
+
+    /// The bounds in one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = format!(
+            "{} servers, {} terms, log {}, {} proposals, {} in flight",
+            self.servers, self.terms, self.log, self.proposals, self.in_flight
+        );
+        let counted = [
+            (self.append_entries % Self::MAX_LOG, "entry per append"),
+            (usize::from(self.duplicates), "duplicates"),
+            (usize::from(self.crashes), "crashes"),
+            (self.slow_writes, "slow writes"),
+            (usize::from(self.reads), "reads"),
+        ];
+        for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&format!(", {count} {what}"));
+        }
+        for (_, what) in
+            [(self.pre_vote, "pre-vote"), (self.contact_timer, "check-quorum")].iter().filter(|(is, _)| *is)
+        {
+            text.push_str(&format!(", {what}"));
+        }
+        text
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + Clone + use<> {
+        (1..=self.servers as u64).map(NodeId)
+    }
+
+    pub(crate) fn majority(&self) -> usize {
+        self.servers / 2 + 1
+    }
+
+    /// Without pre-vote and its timer nobody asks who was heard when.
+    pub(crate) fn ignores_contact(&self) -> bool {
+        !self.pre_vote && !self.contact_timer
+    }
+
+    pub(crate) fn config(&self, id: NodeId, mutant: MutantSwitch) -> Config {
+        let mut config = Config::new(id, self.ids());
+        config.pre_vote = self.pre_vote;
+        config.limits.append_entries = self.append_entries;
+        config.mutant = mutant;
+        config
+    }
+}

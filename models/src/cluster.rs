@@ -1,0 +1,470 @@
+//! The model: what can happen next, and what comes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+
+use raft_core::{Index, MutantSwitch, NodeId, ReadOutcome, Timer};
+use stateright::{Model, Property};
+
+use crate::bounds::{Bounds, BoundsError};
+use crate::ghost::{Ghost, logs_match};
+use crate::property::{Flags, Law, Witness};
+use crate::state::{Network, State};
+use crate::story::{Occurrence, Sent, Step};
+use crate::world::{Defect, Filed, Outcome, Stimulus, World, print};
+
+/// One thing that happens to one server, and which messages are lost for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Action {
+    /// Its place, from 0.
+    pub(crate) server: u8,
+    pub(crate) stimulus: Stimulus,
+    /// The message stays in flight and will arrive again.
+    pub(crate) again: bool,
+    /// A bit for each message that is lost: first those in flight, then those sent now.
+    pub(crate) lost: u16,
+}
+
+/// A cluster of real [`Raft`](raft_core::Raft) values within [`Bounds`], and everything that may happen to it.
+#[derive(Clone)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    world: World,
+    /// The laws that count.
+    laws: Flags,
+    seen: AtomicU16,
+    expanded: AtomicU64,
+    stopped: AtomicBool,
+    defect: AtomicU16,
+}
+
+impl Cluster {
+    /// A cluster within these bounds.
+    ///
+    /// # Errors
+    /// Bounds out of range.
+    pub fn new(bounds: Bounds) -> Result<Self, BoundsError> {
+        Cluster::with(bounds, MutantSwitch::default(), true)
+    }
+
+    /// A cluster of servers with a seeded bug; and, if not `symmetric`, one in which renamed servers are different ones.
+    ///
+    /// # Errors
+    /// Bounds out of range.
+    pub fn with(bounds: Bounds, mutant: MutantSwitch, symmetric: bool) -> Result<Self, BoundsError> {
+        bounds.check()?;
+        let shared = Shared {
+            world: World::new(bounds, mutant, symmetric),
+            laws: Flags(u16::MAX),
+            seen: AtomicU16::new(0),
+            expanded: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            defect: AtomicU16::new(0),
+        };
+        Ok(Cluster { shared: Arc::new(shared) })
+    }
+
+    /// A cluster in which only these laws count. The others may be broken and the search goes on.
+    #[must_use]
+    pub fn judged_by(mut self, laws: &[Law]) -> Self {
+        let mut flags = Flags::NONE;
+        laws.iter().for_each(|law| flags.add(Flags::law(*law)));
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.laws = flags;
+        }
+        self
+    }
+
+    /// Its bounds.
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.world().bounds
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.shared.world
+    }
+
+    /// Whether this was seen to happen, in any state within the bounds.
+    #[must_use]
+    pub fn has_seen(&self, witness: Witness) -> bool {
+        Flags(self.shared.seen.load(Ordering::Relaxed)).has(Flags::witness(witness))
+    }
+
+    /// Lets a search run dry: no state has successors any more.
+    pub(crate) fn stop(&self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// How many states were asked for their successors.
+    pub(crate) fn expanded(&self) -> u64 {
+        self.shared.expanded.load(Ordering::Relaxed)
+    }
+
+    /// Why the search cannot be complete, if it cannot.
+    pub(crate) fn defect(&self) -> Option<Defect> {
+        match self.shared.defect.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Defect::Full),
+            _ => Some(Defect::Asymmetric),
+        }
+    }
+
+    fn fail(&self, defect: Defect) {
+        let number = if defect == Defect::Full { 1 } else { 2 };
+        self.shared.defect.store(number, Ordering::Relaxed);
+        self.stop();
+    }
+
+    fn react(&self, state: &State, server: u8, stimulus: Stimulus) -> Option<&Outcome> {
+        let number = state.servers.get(usize::from(server))?;
+        match self.world().react(*number, stimulus) {
+            Ok(outcome) => outcome,
+            Err(defect) => {
+                self.fail(defect);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn servers<'a>(&'a self, state: &State) -> impl Iterator<Item = &'a Filed> + use<'a> {
+        let numbers = state.servers.into_iter().take(self.bounds().servers);
+        numbers.filter_map(|number| self.world().server(number))
+    }
+
+    pub(crate) fn in_flight(&self, state: &State) -> impl Iterator<Item = Sent> + use<'_> {
+        let numbers = state.network.as_slice().to_vec();
+        numbers.into_iter().filter_map(|number| self.world().message(number)).map(|m| Sent::of(&m.envelope))
+    }
+
+    pub(crate) fn ghost<'a>(&'a self, state: &State) -> Option<&'a Ghost> {
+        self.world().ghost(state.ghost).map(|remembered| &remembered.ghost)
+    }
+
+    /// Everything that may happen to a server, whether or not it makes sense just now.
+    fn stimuli(&self, state: &State, filed: &Filed, each: &mut impl FnMut(Stimulus)) {
+        let bounds = self.bounds();
+        if filed.server.raft.is_none() {
+            return each(Stimulus::Restart);
+        }
+        if filed.is_leader {
+            each(Stimulus::Timer(Timer::Heartbeat));
+            if state.proposals < bounds.proposals {
+                each(Stimulus::Propose(state.proposals));
+            }
+            if state.reads < bounds.reads {
+                each(Stimulus::Read(state.reads));
+            }
+        } else {
+            each(Stimulus::Timer(Timer::Election));
+        }
+        if bounds.contact_timer {
+            each(Stimulus::Timer(Timer::Contact));
+        }
+        let outstanding = filed.server.queue.len() as u8;
+        if outstanding > 0 {
+            each(Stimulus::Sync);
+        }
+        if state.crashes < bounds.crashes {
+            (0..=outstanding).for_each(|kept| each(Stimulus::Crash { kept }));
+        }
+    }
+
+    /// Adds an action for each way in which messages may be lost for it.
+    fn add(&self, state: &State, server: u8, stimulus: Stimulus, again: bool, actions: &mut Vec<Action>) {
+        let Some(outcome) = self.react(state, server, stimulus) else { return };
+        let mut network = state.network;
+        if let Stimulus::Receive(message) = stimulus
+            && !again
+        {
+            network.remove(message);
+        }
+        let afloat = network.as_slice().len() + outcome.sends.len();
+        let too_many = afloat.saturating_sub(self.bounds().in_flight);
+        let masks = 0..1u16.checked_shl(afloat as u32).unwrap_or(u16::MAX);
+        let masks = masks.filter(|mask| mask.count_ones() as usize == too_many);
+        actions.extend(masks.map(|lost| Action { server, stimulus, again, lost }));
+    }
+
+    /// Sends messages, and loses those of all under way that the mask `losses` has a bit for.
+    fn send(&self, network: &mut Network, sends: &[u16], losses: u16, lost: &mut Vec<u16>) {
+        if losses == 0 {
+            sends.iter().for_each(|&message| network.add(message));
+            return;
+        }
+        let afloat = *network;
+        *network = Network::EMPTY;
+        for (place, &message) in afloat.as_slice().iter().chain(sends).enumerate() {
+            if losses & (1 << place) == 0 {
+                network.add(message);
+            } else {
+                lost.push(message);
+            }
+        }
+    }
+
+    /// What comes of an action, and which messages it loses.
+    pub(crate) fn apply(
+        &self,
+        before: &State,
+        action: Action,
+        lost: &mut Vec<u16>,
+    ) -> Option<(State, Flags)> {
+        let outcome = self.react(before, action.server, action.stimulus)?;
+        let mut state = *before;
+        let mut seen = outcome.seen;
+        if let Stimulus::Receive(message) = action.stimulus {
+            if action.again {
+                state.duplicates += 1;
+                seen.add(Flags::witness(Witness::MessageDuplicated));
+            } else {
+                state.network.remove(message);
+            }
+        }
+        self.send(&mut state.network, &outcome.sends, action.lost, lost);
+        seen.add_if(!lost.is_empty(), Flags::witness(Witness::MessageLost));
+        *state.servers.get_mut(usize::from(action.server))? = outcome.server;
+        let floor = self.ghost(before)?.committed_to() as u8 + 1;
+        match action.stimulus {
+            Stimulus::Propose(_) => state.proposals += 1,
+            Stimulus::Crash { .. } => state.crashes += 1,
+            Stimulus::Read(id) => {
+                *state.floors.get_mut(usize::from(id))? = floor;
+                state.reads += 1;
+            }
+            _ => {}
+        }
+        state.broken.add(outcome.broken);
+        self.remember(&mut state, outcome, &mut seen)?;
+        self.settle_reads(&mut state, outcome);
+        self.compare(&mut state, action.server, outcome);
+        state.broken.0 &= self.shared.laws.0;
+        state.print = self.fingerprint(&state);
+        Some((state, seen))
+    }
+
+    /// History: elections and what is applied.
+    fn remember(&self, state: &mut State, outcome: &Outcome, seen: &mut Flags) -> Option<()> {
+        if outcome.elected.is_none() && outcome.applied.is_empty() {
+            return Some(());
+        }
+        let mut ghost = self.ghost(state)?.clone();
+        if let Some(elected) = &outcome.elected {
+            let is_later = ghost.elect(elected, &mut state.broken);
+            seen.add_if(is_later, Flags::witness(Witness::SecondLeader));
+            seen.add_if(state.crashes > 0, Flags::witness(Witness::ElectedAfterCrash));
+        }
+        for entry in &outcome.applied {
+            ghost.apply(entry, outcome.term, &mut state.broken);
+            seen.add_if(state.crashes > 0, Flags::witness(Witness::AppliedAfterCrash));
+        }
+        match self.world().remember(ghost) {
+            Ok(number) => state.ghost = number,
+            Err(defect) => self.fail(defect),
+        }
+        Some(())
+    }
+
+    /// A read must not be served at an index before what was committed when it was asked for (diss. 6.4).
+    fn settle_reads(&self, state: &mut State, outcome: &Outcome) {
+        for read in &outcome.reads {
+            let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = *read;
+            let Some(floor) = state.floors.get_mut(id.0 as usize) else { continue };
+            if let ReadOutcome::Ready { index, .. } = *read {
+                let is_stale = index.next().0 < u64::from(*floor);
+                state.broken.add_if(is_stale, Flags::law(Law::LinearizableReads));
+            }
+            *floor = 0;
+        }
+        for id in &outcome.dropped_reads {
+            if let Some(floor) = state.floors.get_mut(id.0 as usize) {
+                *floor = 0;
+            }
+        }
+    }
+
+    /// The laws that compare servers with each other and with history.
+    fn compare(&self, state: &mut State, changed: u8, outcome: &Outcome) {
+        let Some(ghost) = self.ghost(state) else { return };
+        if outcome.log_changed
+            && let Some(own) = self.servers(state).nth(usize::from(changed))
+        {
+            let differs = self.servers(state).any(|other| !logs_match(&own.log, &other.log));
+            state.broken.add_if(differs, Flags::law(Law::LogMatching));
+        }
+        if outcome.disk_changed || !outcome.applied.is_empty() {
+            let majority = self.bounds().majority();
+            let is_safe = |index| {
+                let holds = |filed: &&Filed| ghost.is_on(index, &filed.server.disk.entries);
+                self.servers(state).filter(holds).count() >= majority
+            };
+            let all_safe = (1..=ghost.committed_to()).map(Index).all(is_safe);
+            state.broken.add_if(!all_safe, Flags::law(Law::DurableCommit));
+        }
+    }
+
+    /// The smallest among the fingerprints of all images of a state, so that one of them stands for all.
+    fn fingerprint(&self, state: &State) -> u64 {
+        match self.world().permutations.len() {
+            0..=6 => self.smallest::<6>(state),
+            7..=24 => self.smallest::<24>(state),
+            _ => self.smallest::<120>(state),
+        }
+    }
+
+    fn smallest<const MOST: usize>(&self, state: &State) -> u64 {
+        let mut sums = [print(&state.rest()); MOST];
+        let mut add = |prints: &[u64]| {
+            sums.iter_mut().zip(prints).for_each(|(sum, print)| *sum = sum.wrapping_add(*print));
+        };
+        self.servers(state).for_each(|filed| add(&filed.prints));
+        for &message in state.network.as_slice() {
+            if let Some(posted) = self.world().message(message) {
+                add(&posted.prints);
+            }
+        }
+        if let Some(remembered) = self.world().ghost(state.ghost) {
+            add(&remembered.prints);
+        }
+        let smallest = sums.iter().take(self.world().permutations.len()).min();
+        smallest.copied().unwrap_or_default()
+    }
+
+    /// Whether a state is one to look at.
+    pub(crate) fn is_within_bounds(&self, state: &State) -> bool {
+        self.servers(state).all(|filed| filed.is_within_bounds)
+    }
+
+    pub(crate) fn id_of(action: Action) -> NodeId {
+        NodeId(u64::from(action.server) + 1)
+    }
+}
+
+impl Model for Cluster {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let world = self.world();
+        let (servers, ghost) = match (world.fresh(), world.remember(Ghost::new())) {
+            (Ok(servers), Ok(ghost)) => (servers, ghost),
+            (Err(defect), _) | (_, Err(defect)) => {
+                self.fail(defect);
+                return Vec::new();
+            }
+        };
+        let mut state = State {
+            servers: [0; Bounds::MAX_SERVERS],
+            network: Network::EMPTY,
+            ghost,
+            crashes: 0,
+            duplicates: 0,
+            proposals: 0,
+            reads: 0,
+            floors: [0; Bounds::MAX_READS as usize],
+            broken: Flags::NONE,
+            print: 0,
+        };
+        state.servers.iter_mut().zip(servers).for_each(|(place, server)| *place = server);
+        state.print = self.fingerprint(&state);
+        vec![state]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        self.shared.expanded.fetch_add(1, Ordering::Relaxed);
+        // What comes after a broken law proves nothing.
+        if !state.broken.is_empty() || self.shared.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        for (server, filed) in (0..).zip(self.servers(state)) {
+            self.stimuli(state, filed, &mut |stimulus| self.add(state, server, stimulus, false, actions));
+        }
+        let mut previous = None;
+        for &message in state.network.as_slice() {
+            if previous.replace(message) == Some(message) {
+                continue;
+            }
+            let to = self.world().message(message).map_or(0, |posted| posted.envelope.to.0 as u8);
+            let Some(server) = to.checked_sub(1) else { continue };
+            self.add(state, server, Stimulus::Receive(message), false, actions);
+            if state.duplicates < self.bounds().duplicates {
+                self.add(state, server, Stimulus::Receive(message), true, actions);
+            }
+        }
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let (next, seen) = self.apply(state, action, &mut Vec::new())?;
+        if self.is_within_bounds(&next) && !Flags(self.shared.seen.load(Ordering::Relaxed)).contains(seen) {
+            self.shared.seen.fetch_or(seen.0, Ordering::Relaxed);
+        }
+        Some(next)
+    }
+
+    fn within_boundary(&self, state: &State) -> bool {
+        self.is_within_bounds(state)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        let (server, event) = (Cluster::id_of(*action).0, Occurrence::of(self, *action));
+        Step { server, event, lost: Vec::new(), after: Vec::new() }.to_string()
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        // The checker takes plain functions, so each law needs its own.
+        macro_rules! laws {
+            ($($law:ident),*) => { vec![$(Property::always(
+                Law::$law.name(), |_, state: &State| state.holds(Law::$law))),*] };
+        }
+        laws!(
+            ElectionSafety,
+            LeaderAppendOnly,
+            LogMatching,
+            LeaderCompleteness,
+            StateMachineSafety,
+            DurableCommit,
+            Monotonicity,
+            LinearizableReads,
+            NoHalt,
+            NoSuspicion,
+            LegalRestart,
+            NoPanic
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The core treats all names alike: asked of every step of a small world with crashes.
+    #[test]
+    fn images_of_servers_do_the_images_of_what_they_do() {
+        let bounds = Bounds { log: 2, crashes: 1, slow_writes: 1, reads: 1, ..Bounds::SMALLEST };
+        let cluster = Cluster::new(bounds).unwrap();
+        let mut seen = BTreeSet::new();
+        let mut pending = cluster.init_states();
+        let mut actions = Vec::new();
+        let mut steps = BTreeSet::new();
+        while let Some(state) = pending.pop() {
+            cluster.actions(&state, &mut actions);
+            for action in actions.drain(..) {
+                let server = state.servers[usize::from(action.server)];
+                if steps.insert((server, format!("{:?}", action.stimulus))) {
+                    assert!(cluster.world().is_symmetric_at(server, action.stimulus), "{action:?}");
+                }
+                let next = cluster.next_state(&state, action).unwrap();
+                if cluster.within_boundary(&next) && seen.len() < 60_000 && seen.insert(next.print) {
+                    pending.push(next);
+                }
+            }
+        }
+        assert!(steps.len() > 500, "{}", steps.len());
+        assert_eq!(cluster.defect(), None);
+    }
+}

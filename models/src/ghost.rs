@@ -1,0 +1,132 @@
+//! History: what happened once and may be visible in no server any more. The laws are about it, not only about the
+//! present.
+
+use raft_core::{Entry, Index, NodeId, Payload, Term};
+
+use crate::bounds::Bounds;
+use crate::property::{Flags, Law};
+use crate::server::Elected;
+
+/// What is remembered of a run.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Ghost {
+    /// The first leader of each term, with the terms of the log it was elected with.
+    pub(crate) leaders: [Option<Office>; Bounds::MAX_TERM as usize],
+    /// What was ever applied anywhere, from index 1.
+    pub(crate) committed: Vec<Committed>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Office {
+    pub(crate) leader: NodeId,
+    /// Four bits each, the first entry lowest.
+    pub(crate) log: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Committed {
+    pub(crate) term: Term,
+    pub(crate) payload: u16,
+    /// The term of the server that applied it first.
+    pub(crate) in_term: Term,
+}
+
+/// A command as a number; a no-op is none of them.
+pub(crate) fn payload_number(entry: &Entry<u8>) -> u16 {
+    match entry.payload {
+        Payload::Noop => 256,
+        Payload::Command(command) => u16::from(command),
+    }
+}
+
+impl Office {
+    fn holds(&self, index: usize, term: Term) -> bool {
+        u64::from((self.log >> (4 * index)) & 15) == term.0
+    }
+}
+
+impl Ghost {
+    pub(crate) fn new() -> Self {
+        Ghost { leaders: [None; Bounds::MAX_TERM as usize], committed: Vec::new() }
+    }
+
+    /// How much was ever committed.
+    pub(crate) fn committed_to(&self) -> u64 {
+        self.committed.len() as u64
+    }
+
+    /// Someone was elected. Returns whether it is a later term's leader than an earlier one.
+    pub(crate) fn elect(&mut self, elected: &Elected, broken: &mut Flags) -> bool {
+        let log = elected.log.iter().rev().fold(0, |log, term| (log << 4) | (term.0 as u32 & 15));
+        let office = Office { leader: elected.leader, log };
+        let lacks_one = self
+            .committed
+            .iter()
+            .enumerate()
+            .any(|(index, entry)| entry.in_term < elected.term && !office.holds(index, entry.term));
+        broken.add_if(lacks_one, Flags::law(Law::LeaderCompleteness));
+        let is_later = self.offices().any(|(term, _)| term < elected.term);
+        let place = usize::try_from(elected.term.0).ok().and_then(|term| term.checked_sub(1));
+        match place.and_then(|place| self.leaders.get_mut(place)) {
+            Some(Some(known)) => {
+                broken.add_if(known.leader != elected.leader || known.log != log, election_safety());
+            }
+            Some(free) => *free = Some(office),
+            // Beyond the bounds: the state is not looked at.
+            None => {}
+        }
+        is_later
+    }
+
+    /// A server of term `in_term` applies an entry.
+    pub(crate) fn apply(&mut self, entry: &Entry<u8>, in_term: Term, broken: &mut Flags) {
+        let index = entry.index.previous().0 as usize;
+        let news = Committed { term: entry.term, payload: payload_number(entry), in_term };
+        match self.committed.get(index) {
+            Some(old) => {
+                let differs = (old.term, old.payload) != (news.term, news.payload);
+                broken.add_if(differs, Flags::law(Law::StateMachineSafety));
+            }
+            None => {
+                let skips = index != self.committed.len();
+                broken.add_if(skips, Flags::law(Law::StateMachineSafety));
+                self.committed.push(news);
+                let lacks = self.offices().any(|(t, office)| t > in_term && !office.holds(index, entry.term));
+                broken.add_if(lacks, Flags::law(Law::LeaderCompleteness));
+            }
+        }
+    }
+
+    /// Whether a disk holds the entry committed at `index`.
+    pub(crate) fn is_on(&self, index: Index, disk: &[Entry<u8>]) -> bool {
+        let place = index.previous().0 as usize;
+        match (self.committed.get(place), disk.get(place)) {
+            (Some(c), Some(entry)) => (c.term, c.payload) == (entry.term, payload_number(entry)),
+            _ => false,
+        }
+    }
+
+    fn offices(&self) -> impl Iterator<Item = (Term, &Office)> {
+        let terms = (1..).map(Term);
+        terms.zip(&self.leaders).filter_map(|(term, office)| office.as_ref().map(|office| (term, office)))
+    }
+
+    /// The same history with other names.
+    pub(crate) fn renamed(&self, rename: impl Fn(NodeId) -> NodeId) -> Self {
+        let mut ghost = self.clone();
+        for office in ghost.leaders.iter_mut().flatten() {
+            office.leader = rename(office.leader);
+        }
+        ghost
+    }
+}
+
+fn election_safety() -> Flags {
+    Flags::law(Law::ElectionSafety)
+}
+
+/// Whether two logs that have an entry of the same index and term are identical up to it (§5.3).
+pub(crate) fn logs_match(a: &[(Term, u16)], b: &[(Term, u16)]) -> bool {
+    let agreed = a.iter().zip(b).rposition(|(a, b)| a.0 == b.0).map_or(0, |last| last + 1);
+    a.iter().zip(b).take(agreed).all(|(a, b)| a == b)
+}

@@ -1,0 +1,92 @@
+//! The production core, explored: every state that a small cluster of real [`Raft`](raft_core::Raft) values can reach,
+//! within stated bounds.
+//!
+//! Nothing of Raft is modelled here. What the model adds is the world around the core, as nasty as it can be:
+//!
+//! ```text
+//!               any armed timer      proposals, reads
+//!                      |                   |
+//!   network      +-----v-------------------v-----+      writes      disk
+//!  (a bag of  -->|  Raft<u8>: the very type that |---------------> (a queue; a crash keeps
+//!   messages) <--|  kv-server runs, 1 per server |<---------------  any prefix of it)
+//!                +-------------------------------+    it is durable
+//!         every message                |
+//!    may be lost, overtaken,    applied, elected, read
+//!      delivered twice                 v
+//!                         history, which the laws are about
+//! ```
+//!
+//! From the top: a [`Scenario`] names [`Bounds`]; [`check`] explores the [`Cluster`] they describe, which is a
+//! [`stateright::Model`], and judges each step by every [`Law`] (the five of the paper's Figure 3, and more); a [`Witness`]
+//! says what must be possible, so that no law holds for want of behaviour; what breaks a law is a [`Counterexample`].
+//! [`hunts`] are the worlds in which each seeded bug of the core is caught.
+//!
+//! # What "exhausted" means
+//!
+//! Every state within the bounds was reached and asked for its successors; both numbers are counted and compared. Bounds are
+//! predicates on states (terms, log, messages in flight, crashes, ...), never depth. A search that hits a limit of time,
+//! states or memory says so, and is no pass. Two searches exist, stateright's and a small one of our own, and must agree.
+//! stateright is pinned to 0.30.2: it ignores its own `timeout` with one thread, and lets a search that was cut short
+//! satisfy `assert_no_discovery`; so neither is used.
+//!
+//! # Why it is small enough, and why that is sound
+//!
+//! - **Loss** is decided when there is no room: of the messages in flight and those just sent, any may be lost. A message
+//!   that is never delivered is lost as well, so nothing else needs to be explored. Messages in flight to a server that is
+//!   down wait for it.
+//! - **Disks.** The oldest write becomes durable and the server learns of it in one step, and a crash keeps any prefix of the
+//!   outstanding writes. A write that is durable without its server knowing differs only if the server then crashes: which
+//!   is the crash that keeps it. Where `slow_writes` is 0 a write is durable as soon as it is issued.
+//! - **Execution.** Committed entries are executed at once.
+//! - **Names.** States that differ only in the servers' names are one. The image of a server under other names is made by
+//!   letting the renamed server live the same life, so no field is forgotten.
+//! - **Numbers nobody can ask for** (write sequence numbers from before, the boot number, and without pre-vote and contact
+//!   timers who was heard when) do not tell states apart.
+//! - A state is filed under 64 bits of hash, as is usual: among 16 million states two collide with a chance of about 1 in
+//!   100,000.
+//!
+//! # What this does not show (yet)
+//!
+//! - Anything beyond the bounds. A bug that takes three servers, five terms and two crashes passes unseen.
+//! - Liveness. Reachability is checked, progress under a fair schedule is not.
+//! - The paths that are not taken: `Input::Unreachable`, `Input::Campaign`, slow execution, a full window or quota, hostile
+//!   messages, acknowledgements from an earlier boot, changes of membership, snapshots.
+//! - Leader completeness and election safety remember all leaders of a run; log matching compares the logs that exist.
+//! - Two seeded bugs, match-regress and clear-vote-on-step-down, are caught by monotonicity, not seen to break Figure 3: within
+//!   these bounds other guards of the core stand before it.
+//! - Several laws broken in one step are reported as the first of them.
+//!
+//! # How to read a counterexample
+//!
+//! One line for each step: what happened to which server, and which messages were lost for want of room; below it the server
+//! afterwards: role, term, vote, commit index, log (`2@t1=0` is entry 2 of term 1 with command 0; no `=`: a no-op), and where
+//! writes are outstanding, the disk. `plumbline model replay FILE` lets it happen again to this build's servers.
+
+#![forbid(unsafe_code)]
+
+mod bounds;
+mod browser;
+mod check;
+mod cluster;
+mod ghost;
+mod key;
+mod layered;
+mod mutants;
+mod property;
+mod scenario;
+mod server;
+mod state;
+mod story;
+mod symmetry;
+mod table;
+mod world;
+
+pub use bounds::{Bounds, BoundsError};
+pub use browser::{BrowserError, browse};
+pub use check::{Engine, Finding, Kind, Options, Progress, Report, Verdict, check, explore};
+pub use cluster::{Action, Cluster};
+pub use mutants::{Hunt, hunt, hunts};
+pub use property::{Law, Witness};
+pub use scenario::{Scenario, Set, scenario, scenarios};
+pub use state::State;
+pub use story::{Counterexample, Occurrence, ReplayError, Replayed, Sent, Step};

@@ -1,0 +1,76 @@
+//! Which seeded bug shows itself in which world. A law that has never been seen to fail proves nothing.
+
+use raft_core::Mutant;
+
+use crate::bounds::Bounds;
+use crate::property::Law;
+
+/// The world in which a seeded bug is caught.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hunt {
+    /// The bug.
+    pub mutant: Mutant,
+    /// The world.
+    pub bounds: Bounds,
+    /// The laws that count. Not those that look inside one server where a law of Figure 3 is to be seen broken.
+    pub laws: &'static [Law],
+}
+
+/// The laws about what clients and other servers can see.
+const VISIBLE: &[Law] = &[
+    Law::ElectionSafety,
+    Law::LogMatching,
+    Law::LeaderCompleteness,
+    Law::StateMachineSafety,
+    Law::DurableCommit,
+    Law::LinearizableReads,
+    Law::LegalRestart,
+    Law::NoPanic,
+];
+
+const SMALL: Bounds = Bounds::SMALLEST;
+
+/// Where each seeded bug of the core is hunted.
+#[must_use]
+pub fn hunts() -> Vec<Hunt> {
+    Mutant::ALL.iter().filter_map(|mutant| hunt(*mutant)).collect()
+}
+
+/// Where this seeded bug is hunted, if any world that can be searched is known to show it.
+#[must_use]
+pub fn hunt(mutant: Mutant) -> Option<Hunt> {
+    let two = Bounds { terms: 2, log: 3, ..SMALL };
+    let mut laws = VISIBLE;
+    let bounds = match mutant {
+        Mutant::CommitOlderTerm => Bounds { terms: 4, log: 2, append_entries: 1, ..SMALL },
+        Mutant::ForgetVote => Bounds { crashes: 1, ..SMALL },
+        Mutant::ForgetTerm => Bounds { crashes: 1, ..two },
+        Mutant::ClearVoteOnStepDown => {
+            // Other guards of the core stand between it and two leaders: no small world that shows those is known.
+            laws = &[Law::Monotonicity];
+            Bounds { in_flight: 2, ..SMALL }
+        }
+        Mutant::TwoVotes => Bounds { in_flight: 2, ..SMALL },
+        Mutant::CountDuplicateVote => Bounds { servers: 4, duplicates: 2, in_flight: 2, ..SMALL },
+        Mutant::StaleVoteResponse => Bounds { in_flight: 2, ..two },
+        Mutant::VoteWithoutLogCheck => two,
+        Mutant::TruncateOnStaleAppend => Bounds { proposals: 1, in_flight: 2, ..two },
+        Mutant::AckBeyondAppend => Bounds { terms: 3, reads: 1, ..two },
+        Mutant::NoPrevTermCheck => Bounds { terms: 3, ..two },
+        Mutant::HeartbeatCommitUnclamped => Bounds { terms: 3, reads: 1, ..two },
+        Mutant::QuorumHalf => SMALL,
+        Mutant::MatchRegress => {
+            laws = &[Law::Monotonicity];
+            Bounds { proposals: 1, in_flight: 2, ..SMALL }
+        }
+        Mutant::ReadBeforeOwnCommit => Bounds { reads: 1, ..two },
+        Mutant::ReadWithoutQuorum => Bounds { reads: 1, ..two },
+        Mutant::AckBeforeFsync => Bounds { crashes: 1, slow_writes: 1, ..SMALL },
+        Mutant::ActBeforeTermDurable => Bounds { crashes: 1, slow_writes: 2, ..SMALL },
+        Mutant::StaleAckAba => Bounds { terms: 3, slow_writes: 2, ..two },
+        // A stale read takes a leader elected twice, a late append, a later leader that commits, and a read: no world that
+        // small is known. The property suite sees the wrong echo itself.
+        Mutant::EchoStaleRound => return None,
+    };
+    Some(Hunt { mutant, bounds, laws })
+}

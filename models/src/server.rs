@@ -1,0 +1,337 @@
+//! One server: the production core, its disk, and what is on the way there. Everything that can happen in the model
+//! happens to exactly one server.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use raft_core::{
+    Effects, Entry, Event, HardState, Input, Message, NodeId, Raft, ReadId, ReadOutcome, Recovered, RoleKind,
+    Term, Timer, Write,
+};
+use serde::Serialize;
+
+use crate::bounds::Bounds;
+use crate::property::{Flags, Law, Witness};
+
+/// What stable storage holds.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
+pub(crate) struct Disk {
+    pub(crate) hard_state: HardState,
+    pub(crate) entries: Vec<Entry<u8>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Server {
+    pub(crate) id: NodeId,
+    /// Nothing while it is down.
+    pub(crate) raft: Option<Raft<u8>>,
+    pub(crate) disk: Disk,
+    /// Writes that were issued and are not durable.
+    pub(crate) queue: VecDeque<Write<u8>>,
+    /// Reads that were asked of it and are not decided.
+    pub(crate) reads: Vec<ReadId>,
+}
+
+/// What happens to a server.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    Receive {
+        from: NodeId,
+        message: Message<u8>,
+    },
+    Timer(Timer),
+    Propose(u8),
+    Read(ReadId),
+    /// Its oldest write becomes durable, and it is told.
+    Sync,
+    /// It stops. Of its outstanding writes the first `kept` still reached the disk.
+    Crash {
+        kept: u8,
+    },
+    Restart,
+}
+
+/// A leader's election, for the history.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Elected {
+    pub(crate) leader: NodeId,
+    pub(crate) term: Term,
+    /// The terms of the entries it was elected with.
+    pub(crate) log: Vec<Term>,
+}
+
+/// What comes of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reaction {
+    pub(crate) server: Server,
+    pub(crate) sends: Vec<(NodeId, Message<u8>)>,
+    pub(crate) applied: Vec<Entry<u8>>,
+    pub(crate) reads: Vec<ReadOutcome>,
+    /// Reads that died with the server.
+    pub(crate) dropped_reads: Vec<ReadId>,
+    pub(crate) elected: Option<Elected>,
+    pub(crate) broken: Flags,
+    pub(crate) seen: Flags,
+}
+
+impl Server {
+    /// A server that starts for the first time.
+    pub(crate) fn fresh(config: raft_core::Config) -> Option<Self> {
+        let id = config.id;
+        let raft = Raft::start(config, Recovered::nothing(), &mut Effects::default()).ok()?;
+        Some(Server {
+            id,
+            raft: Some(raft),
+            disk: Disk::default(),
+            queue: VecDeque::new(),
+            reads: Vec::new(),
+        })
+    }
+
+    /// The entries in memory, or of a server that is down, on its disk.
+    pub(crate) fn log(&self) -> Box<dyn Iterator<Item = &Entry<u8>> + '_> {
+        match &self.raft {
+            Some(raft) => Box::new(raft.entries()),
+            None => Box::new(self.disk.entries.iter()),
+        }
+    }
+
+    /// What comes of something that happens to this server; nothing, if it cannot happen now.
+    pub(crate) fn react(
+        &self,
+        happening: &Happening,
+        bounds: &Bounds,
+        config: impl FnOnce() -> raft_core::Config,
+    ) -> Option<Reaction> {
+        match (&self.raft, happening) {
+            (None, Happening::Restart) => Some(self.restart(config())),
+            (None, _) | (Some(_), Happening::Restart) => None,
+            (Some(_), Happening::Crash { kept }) => self.crash(usize::from(*kept)),
+            (Some(before), _) => self.step(before, happening, bounds),
+        }
+    }
+
+    fn crash(&self, kept: usize) -> Option<Reaction> {
+        if kept > self.queue.len() {
+            return None;
+        }
+        let mut reaction = Reaction::of(self.clone());
+        let server = &mut reaction.server;
+        reaction.seen.add_if(kept < server.queue.len(), Flags::witness(Witness::WriteLost));
+        for write in server.queue.drain(..).take(kept) {
+            server.disk.store(write.batch());
+        }
+        server.raft = None;
+        reaction.dropped_reads = std::mem::take(&mut server.reads);
+        Some(reaction)
+    }
+
+    /// Every restart has the same boot number: acknowledgements of an earlier boot, which it tells apart, are never
+    /// delivered here (see the crate's documentation).
+    fn restart(&self, config: raft_core::Config) -> Reaction {
+        let mut reaction = Reaction::of(self.clone());
+        let recovered =
+            Recovered { boot: 0, hard_state: self.disk.hard_state, entries: self.disk.entries.clone() };
+        match Raft::start(config, recovered, &mut Effects::default()) {
+            Ok(raft) => reaction.server.raft = Some(raft),
+            Err(_) => reaction.broken.add(Flags::law(Law::LegalRestart)),
+        }
+        reaction
+    }
+
+    fn step(&self, before: &Raft<u8>, happening: &Happening, bounds: &Bounds) -> Option<Reaction> {
+        let mut reaction = Reaction::of(self.clone());
+        let mut raft = before.clone();
+        let input = match happening {
+            Happening::Receive { from, message } => Input::Receive { from: *from, message: message.clone() },
+            Happening::Timer(timer) if raft.listens_to(*timer) => Input::Timer(*timer),
+            Happening::Propose(command) => Input::Propose(vec![*command]),
+            Happening::Read(id) => Input::Read(*id),
+            Happening::Sync => {
+                let (batch, ack) = reaction.server.queue.pop_front()?.split();
+                reaction.server.disk.store(&batch);
+                Input::Durable(ack)
+            }
+            Happening::Timer(_) | Happening::Crash { .. } | Happening::Restart => return None,
+        };
+        if let Happening::Read(id) = happening {
+            reaction.server.reads.push(*id);
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| reaction.run(&mut raft, input, bounds)));
+        match done {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(_) => {
+                let mut panicked = Reaction::of(self.clone());
+                panicked.broken.add(Flags::law(Law::NoPanic));
+                return Some(panicked);
+            }
+        }
+        reaction.judge(before, &raft, happening);
+        reaction.server.raft = Some(raft);
+        Some(reaction)
+    }
+}
+
+impl Disk {
+    fn store(&mut self, batch: &raft_core::Batch<u8>) {
+        if let Some(hard_state) = batch.hard_state {
+            self.hard_state = hard_state;
+        }
+        if let Some(first) = batch.entries.first() {
+            self.entries.retain(|entry| entry.index < first.index);
+            self.entries.extend(batch.entries.iter().cloned());
+        }
+    }
+}
+
+impl Reaction {
+    fn of(server: Server) -> Self {
+        Reaction {
+            server,
+            sends: Vec::new(),
+            applied: Vec::new(),
+            reads: Vec::new(),
+            dropped_reads: Vec::new(),
+            elected: None,
+            broken: Flags::NONE,
+            seen: Flags::NONE,
+        }
+    }
+
+    /// The host's part: hands over the input; executes what is committed at once; and, where disks are fast, makes writes
+    /// durable at once. Returns whether the input was accepted.
+    fn run(&mut self, raft: &mut Raft<u8>, input: Input<u8>, bounds: &Bounds) -> bool {
+        let mut next = Some(input);
+        let mut is_first = true;
+        while let Some(input) = next.take() {
+            let mut effects = Effects::default();
+            if raft.step(input, &mut effects).is_err() && is_first {
+                return false;
+            }
+            is_first = false;
+            self.sends.extend(effects.send.into_iter().map(|sent| (sent.to, sent.message)));
+            self.server.queue.extend(effects.writes);
+            for event in &effects.events {
+                self.broken.add_if(matches!(event, Event::Halted(_)), Flags::law(Law::NoHalt));
+                self.broken.add_if(matches!(event, Event::Suspect { .. }), Flags::law(Law::NoSuspicion));
+            }
+            for outcome in effects.reads {
+                let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = outcome;
+                let is_ready = matches!(outcome, ReadOutcome::Ready { .. });
+                let witness = if is_ready { Witness::ReadServed } else { Witness::ReadAborted };
+                self.seen.add(Flags::witness(witness));
+                self.server.reads.retain(|waiting| *waiting != id);
+                self.reads.push(outcome);
+            }
+            self.applied.extend(effects.apply.iter().cloned());
+            if let Some(last) = effects.apply.last() {
+                next = Some(Input::Applied(last.index));
+            } else if bounds.slow_writes == 0
+                && let Some(write) = self.server.queue.pop_front()
+            {
+                let (batch, ack) = write.split();
+                self.server.disk.store(&batch);
+                next = Some(Input::Durable(ack));
+            }
+        }
+        true
+    }
+
+    /// The laws that one server can break by itself, and what is worth noting.
+    fn judge(&mut self, before: &Raft<u8>, after: &Raft<u8>, happening: &Happening) {
+        let led = before.role() == RoleKind::Leader;
+        let leads = after.role() == RoleKind::Leader;
+        let same_term = before.term() == after.term();
+        let goes_on = led && leads && same_term;
+
+        let keeps_log = before.entries().all(|entry| after.entry(entry.index) == Some(entry));
+        self.broken.add_if(goes_on && !keeps_log, Flags::law(Law::LeaderAppendOnly));
+        self.seen.add_if(!keeps_log, Flags::witness(Witness::Truncated));
+
+        let vote = before.hard_state().voted_for;
+        let revotes = same_term && vote.is_some() && after.hard_state().voted_for != vote;
+        let forgets_match = before.match_indexes().zip(after.match_indexes()).any(|(b, a)| a < b);
+        let goes_back = after.term() < before.term()
+            || after.commit() < before.commit()
+            || revotes
+            || (goes_on && forgets_match);
+        self.broken.add_if(goes_back, Flags::law(Law::Monotonicity));
+
+        if leads && !(led && same_term) {
+            self.seen.add(Flags::witness(Witness::Elected));
+            let term = after.term();
+            let log = after.entries().map(|entry| entry.term).filter(|&entry| entry < term).collect();
+            self.elected = Some(Elected { leader: after.id(), term, log });
+        }
+        let stepped_down =
+            led && !leads && same_term && matches!(happening, Happening::Timer(Timer::Contact));
+        self.seen.add_if(stepped_down, Flags::witness(Witness::SteppedDown));
+        for entry in self.applied.iter().filter(|_| leads) {
+            let is_own = entry.term == after.term();
+            let witness = if is_own { Witness::OwnTermCommitted } else { Witness::OlderTermCommitted };
+            self.seen.add(Flags::witness(witness));
+        }
+        let has_command = self.applied.iter().any(|e| matches!(e.payload, raft_core::Payload::Command(_)));
+        self.seen.add_if(has_command, Flags::witness(Witness::CommandApplied));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALONE: Bounds = Bounds { servers: 1, proposals: 2, ..Bounds::SMALLEST };
+
+    fn config() -> raft_core::Config {
+        ALONE.config(NodeId(1), raft_core::MutantSwitch::default())
+    }
+
+    fn after(server: &Server, happening: Happening) -> Reaction {
+        server.react(&happening, &ALONE, config).expect("it can happen")
+    }
+
+    /// A server that leads alone, with a no-op and a command in its log.
+    fn leader() -> Server {
+        let fresh = Server::fresh(config()).expect("a legal configuration");
+        let leader = after(&fresh, Happening::Timer(Timer::Election)).server;
+        after(&leader, Happening::Propose(7)).server
+    }
+
+    /// The same core with something inside it changed.
+    fn tampered(server: &Server, pointer: &str, value: serde_json::Value) -> Raft<u8> {
+        let mut raft = serde_json::to_value(&server.raft).expect("plain data");
+        *raft.pointer_mut(pointer).expect("a field of the core") = value;
+        serde_json::from_value(raft).expect("plain data")
+    }
+
+    #[test]
+    fn leader_append_only_fails_when_a_leader_loses_an_entry() {
+        let leader = leader();
+        let before = leader.raft.clone().expect("it is up");
+        let mut reaction = Reaction::of(leader.clone());
+        reaction.judge(&before, &before, &Happening::Sync);
+        assert!(reaction.broken.is_empty());
+        reaction.judge(&before, &tampered(&leader, "/log/entries", serde_json::json!([])), &Happening::Sync);
+        assert!(reaction.broken.has(Flags::law(Law::LeaderAppendOnly)));
+    }
+
+    #[test]
+    fn legal_restart_fails_on_a_disk_that_no_crash_leaves() {
+        let mut server = after(&leader(), Happening::Crash { kept: 0 }).server;
+        assert!(after(&server, Happening::Restart).broken.is_empty());
+        server.disk.entries.remove(0);
+        assert!(after(&server, Happening::Restart).broken.has(Flags::law(Law::LegalRestart)));
+    }
+
+    /// The core's own assertions are checked in debug builds only.
+    #[test]
+    #[cfg(debug_assertions)]
+    fn no_panic_fails_when_the_core_panics() {
+        let mut server = leader();
+        server.raft = Some(tampered(&server, "/applied", serde_json::json!(1000)));
+        let reaction = after(&server, Happening::Timer(Timer::Heartbeat));
+        assert!(reaction.broken.has(Flags::law(Law::NoPanic)));
+        assert_eq!(reaction.server, server, "what is left of a panic is not looked at");
+    }
+}

@@ -1,0 +1,42 @@
+//! Every law has been seen to fail: on a seeded bug, with that law alone as judge. (The laws that no seeded bug of the core
+//! breaks, `leader append-only`, `legal restart` and `no panic`, are shown to fail where they are judged, in `server.rs`.)
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use models::{Bounds, Engine, Law, Options, hunt};
+use raft_core::{Mutant, MutantSwitch};
+
+fn breaks(law: Law, mutant: Mutant, bounds: Bounds) {
+    let options = Options {
+        engine: Engine::Layered,
+        mutant: MutantSwitch::on(mutant),
+        laws: vec![law],
+        ..Options::default()
+    };
+    let report = models::explore(mutant.name(), bounds, &[], &options, |_| {}).expect("sensible bounds");
+    let steps = report.counterexample.map(|story| (story.law, story.steps.len()));
+    assert_eq!(steps.as_ref().map(|(law, _)| law.as_str()), Some(law.name()), "{mutant}");
+}
+
+#[test]
+fn every_law_can_fail() {
+    let cases = [
+        (Law::ElectionSafety, Mutant::TwoVotes),
+        (Law::LogMatching, Mutant::NoPrevTermCheck),
+        (Law::LeaderCompleteness, Mutant::VoteWithoutLogCheck),
+        (Law::StateMachineSafety, Mutant::HeartbeatCommitUnclamped),
+        (Law::DurableCommit, Mutant::AckBeforeFsync),
+        (Law::Monotonicity, Mutant::TwoVotes),
+        (Law::Monotonicity, Mutant::MatchRegress),
+        (Law::LinearizableReads, Mutant::ReadWithoutQuorum),
+        (Law::NoHalt, Mutant::VoteWithoutLogCheck),
+        (Law::NoHalt, Mutant::TwoVotes),
+    ];
+    for (law, mutant) in cases {
+        let bounds = hunt(mutant).expect("it is hunted").bounds;
+        breaks(law, mutant, Bounds { log: bounds.log.max(3), proposals: bounds.proposals.max(1), ..bounds });
+    }
+    // A candidate that forgot its term campaigns in it again, and is answered before it has asked.
+    let forgetful = Bounds { slow_writes: 1, crashes: 1, ..Bounds::SMALLEST };
+    breaks(Law::NoSuspicion, Mutant::ForgetTerm, forgetful);
+}

@@ -1,0 +1,65 @@
+//! A counterexample survives being saved, and shows the same again.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use models::{Counterexample, Engine, Options, ReplayError, hunt};
+use raft_core::{Mutant, MutantSwitch};
+
+fn caught(mutant: Mutant, engine: Engine) -> Counterexample {
+    let hunt = hunt(mutant).expect("it is hunted");
+    let options =
+        Options { engine, mutant: MutantSwitch::on(mutant), laws: hunt.laws.to_vec(), ..Options::default() };
+    let report = models::explore(mutant.name(), hunt.bounds, &[], &options, |_| {}).expect("sensible bounds");
+    report.counterexample.expect("the seeded bug is caught")
+}
+
+#[test]
+fn a_saved_counterexample_replays_and_the_sound_core_does_not_follow_it() {
+    for mutant in [Mutant::ForgetVote, Mutant::VoteWithoutLogCheck, Mutant::StaleAckAba, Mutant::MatchRegress]
+    {
+        for engine in [Engine::Stateright, Engine::Layered] {
+            let story = caught(mutant, engine);
+            let saved = story.to_json().expect("plain data");
+            let read = Counterexample::from_json(&saved).expect("as it was written");
+            assert_eq!(read, story);
+            let replayed = read.replay_with(MutantSwitch::on(mutant)).expect("the same servers");
+            assert!(replayed.is_broken, "{mutant}");
+            assert_eq!(replayed.story, story, "{mutant}");
+            match read.replay_with(MutantSwitch::default()) {
+                Ok(replayed) => assert!(!replayed.is_broken, "{mutant}"),
+                Err(ReplayError::Impossible { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn both_searches_find_equally_short_counterexamples() {
+    for mutant in [Mutant::ForgetVote, Mutant::TwoVotes, Mutant::ReadWithoutQuorum] {
+        let lengths = [Engine::Stateright, Engine::Layered].map(|engine| caught(mutant, engine).steps.len());
+        assert_eq!(lengths[0], lengths[1], "{mutant}");
+    }
+}
+
+#[test]
+fn what_is_no_counterexample_is_refused_with_its_place() {
+    let error = Counterexample::from_json("{\n  \"scenario\": 7\n}").expect_err("not a counterexample");
+    assert!(error.to_string().contains("line 2"), "{error}");
+    let mut story = caught(Mutant::ForgetVote, Engine::Layered);
+    story.law = "gravity".to_owned();
+    assert!(matches!(story.replay_with(MutantSwitch::default()), Err(ReplayError::NoSuchLaw(_))));
+    story.bounds.servers = 99;
+    story.law = "no halt".to_owned();
+    assert!(matches!(story.replay_with(MutantSwitch::default()), Err(ReplayError::Bounds(_))));
+}
+
+#[test]
+fn a_story_can_be_read() {
+    let story = caught(Mutant::ForgetVote, Engine::Layered).to_string();
+    for expected in
+        ["election safety is broken", "forget-vote", "crashes", "restarts", "vote: yes", "at the end:"]
+    {
+        assert!(story.contains(expected), "{expected:?} in\n{story}");
+    }
+}
