@@ -1,0 +1,252 @@
+//! A cluster of real server processes on loopback, every directed link between them through a proxy of ours.
+//!
+//! ```text
+//!    nodes/n1/  data/  server.log          n1 ──link n1->n2──▶ n2
+//!    nodes/n2/  data/  server.log             ◀─link n2->n1───
+//! ```
+//!
+//! Server i is told, as the address of its peer j, the address of the proxy of the link i→j. Clients talk to the servers
+//! directly. Nothing outlives the cluster: dropping it kills every process, also a stopped one.
+
+mod ports;
+mod process;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::Mutex;
+
+pub use ports::PortBlock;
+pub use process::{Exit, ServerProcess};
+
+use crate::link::{Condition, Link, Traffic};
+use crate::schedule::{LinkId, NodeId, all_links};
+
+/// The most servers a cluster may have; [`PortBlock`] has room for them.
+pub const MAX_NODES: u64 = 9;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The server's program.
+    pub server: PathBuf,
+    /// How many servers.
+    pub nodes: u64,
+    /// The folder that receives `n1`, `n2`, …, each with the server's data and log.
+    pub folder: PathBuf,
+    /// Arguments given to every server besides the harness's own.
+    pub server_args: Vec<String>,
+    /// Whether servers reach each other directly, past the links: for measurements, where no fault is wanted.
+    pub direct: bool,
+}
+
+/// One server of a cluster: its addresses, and its process when it runs.
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    client_address: SocketAddr,
+    log: PathBuf,
+    process: Mutex<ServerProcess>,
+}
+
+impl Node {
+    /// The server's number, counted from 1.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Where clients reach it.
+    #[must_use]
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
+    }
+
+    /// The file that collects what the server says, across restarts.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Starts the server if it is not running; says whether it did.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub async fn start(&self) -> anyhow::Result<bool> {
+        self.process.lock().await.start()
+    }
+
+    /// Kills the server with SIGKILL; says whether there was a process to kill.
+    ///
+    /// # Errors
+    /// When the process could not be signalled or waited for.
+    pub async fn kill(&self) -> anyhow::Result<bool> {
+        self.process.lock().await.kill().await
+    }
+
+    /// Stops the process with SIGSTOP; says whether one was stopped.
+    ///
+    /// # Errors
+    /// When the process could not be signalled.
+    pub async fn pause(&self) -> anyhow::Result<bool> {
+        self.process.lock().await.pause().await
+    }
+
+    /// Continues a stopped process with SIGCONT; says whether one was continued.
+    ///
+    /// # Errors
+    /// When the process could not be signalled.
+    pub async fn resume(&self) -> anyhow::Result<bool> {
+        self.process.lock().await.resume()
+    }
+
+    /// Asks the server to stop with SIGTERM and waits; kills it when it takes longer than `patience`.
+    ///
+    /// # Errors
+    /// When the process could not be signalled or waited for.
+    pub async fn stop(&self, patience: Duration) -> anyhow::Result<Exit> {
+        self.process.lock().await.stop(patience).await
+    }
+
+    /// How the server ended, if it ended by itself since it was last started.
+    ///
+    /// # Errors
+    /// When the process could not be asked.
+    pub async fn fallen(&self) -> anyhow::Result<Option<String>> {
+        self.process.lock().await.fallen()
+    }
+
+    /// The process's id while it runs.
+    pub async fn pid(&self) -> Option<u32> {
+        self.process.lock().await.pid()
+    }
+
+    /// How often it was started.
+    pub async fn starts(&self) -> u64 {
+        self.process.lock().await.starts()
+    }
+}
+
+/// All servers and all links of one run.
+#[derive(Debug)]
+pub struct Cluster {
+    // The order matters: processes are killed before their links close, so that no log ends in a storm of errors.
+    nodes: Vec<Node>,
+    links: BTreeMap<LinkId, Link>,
+    _ports: PortBlock,
+}
+
+impl Cluster {
+    /// Opens the links and starts every server. They need not have elected a leader yet when this returns.
+    ///
+    /// # Errors
+    /// When ports, folders or processes cannot be had.
+    pub async fn start(options: &ClusterOptions) -> anyhow::Result<Cluster> {
+        let cluster = Cluster::prepare(options).await?;
+        for node in &cluster.nodes {
+            node.start().await?;
+        }
+        Ok(cluster)
+    }
+
+    async fn prepare(options: &ClusterOptions) -> anyhow::Result<Cluster> {
+        if options.nodes == 0 || options.nodes > MAX_NODES {
+            bail!("a cluster has 1 to {MAX_NODES} servers, not {}", options.nodes);
+        }
+        let ports = PortBlock::claim(2 * options.nodes)?;
+        let peer_address = |id: NodeId| ports.address(2 * (id - 1));
+        let client_address = |id: NodeId| ports.address(2 * (id - 1) + 1);
+        let mut links = BTreeMap::new();
+        for id in all_links(options.nodes) {
+            let link = Link::open(peer_address(id.to)).await;
+            links.insert(id, link.with_context(|| format!("cannot open the proxy of link {id}"))?);
+        }
+        let mut nodes = Vec::new();
+        for id in 1..=options.nodes {
+            let folder = options.folder.join(format!("n{id}"));
+            let data = folder.join("data");
+            std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+            let mut args: Vec<OsString> = vec![
+                "--id".into(),
+                id.to_string().into(),
+                "--data-dir".into(),
+                data.into(),
+                "--peer-listen".into(),
+                peer_address(id).to_string().into(),
+                "--client-listen".into(),
+                client_address(id).to_string().into(),
+                "--exit-on-stdin-close".into(),
+            ];
+            for (link, proxy) in links.iter().filter(|(link, _)| link.from == id) {
+                let address = if options.direct { peer_address(link.to) } else { proxy.address() };
+                args.extend(["--peer".into(), format!("{}={address}", link.to).into()]);
+            }
+            args.extend(options.server_args.iter().map(OsString::from));
+            let log = folder.join("server.log");
+            let process = Mutex::new(ServerProcess::new(id, options.server.clone(), args, log.clone()));
+            nodes.push(Node { id, client_address: client_address(id), log, process });
+        }
+        Ok(Cluster { nodes, links, _ports: ports })
+    }
+
+    /// The servers, in order of their numbers.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The server with this number.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// One link.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(&id)
+    }
+
+    /// Every link with its name.
+    pub fn links(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.links.iter().map(|(id, link)| (*id, link))
+    }
+
+    /// The client addresses of all servers.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(Node::client_address).collect()
+    }
+
+    /// What these links have carried together.
+    #[must_use]
+    pub fn traffic<'a>(&self, links: impl IntoIterator<Item = &'a LinkId>) -> Traffic {
+        let known = links.into_iter().filter_map(|id| self.links.get(id));
+        known.fold(Traffic::default(), |sum, link| sum.plus(&link.traffic()))
+    }
+
+    /// Ends every fault: mends the links, continues what is stopped, starts what was killed.
+    ///
+    /// # Errors
+    /// When a server cannot be started or signalled.
+    pub async fn heal(&self) -> anyhow::Result<()> {
+        for link in self.links.values() {
+            if link.condition() != Condition::default() {
+                link.mend();
+                link.slow(None);
+            }
+        }
+        for node in &self.nodes {
+            node.resume().await?;
+            // A server that fell by itself stays down: that is a finding, not a fault to heal.
+            if node.fallen().await?.is_none() {
+                node.start().await?;
+            }
+        }
+        Ok(())
+    }
+}

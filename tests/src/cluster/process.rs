@@ -1,0 +1,288 @@
+//! One server process: started, killed, stopped, continued, and never left behind.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::schedule::NodeId;
+
+/// How long to wait for the end of a process that was sent SIGKILL. Only a process stuck in the kernel takes so long.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait until a process that was sent SIGSTOP is seen stopped.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How a server ended that was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was not running.
+    NotRunning,
+    /// It ended in time, with success.
+    Clean,
+    /// It ended in time, but not with success.
+    Failed(String),
+    /// It did not end in time and was killed.
+    Killed,
+}
+
+/// A server's process, or the knowledge of how to start one.
+#[derive(Debug)]
+pub struct ServerProcess {
+    id: NodeId,
+    program: PathBuf,
+    args: Vec<OsString>,
+    log: PathBuf,
+    running: Option<Running>,
+    fallen: Option<String>,
+    starts: u64,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    /// The server ends when this closes (`--exit-on-stdin-close`), so that it does not outlive a harness that is killed.
+    /// Should it be stopped at that moment, the kernel sends SIGHUP and SIGCONT to its orphaned process group.
+    _lifeline: Option<ChildStdin>,
+    stopped: bool,
+}
+
+impl ServerProcess {
+    /// A server that is not started yet.
+    #[must_use]
+    pub fn new(id: NodeId, program: PathBuf, args: Vec<OsString>, log: PathBuf) -> ServerProcess {
+        ServerProcess { id, program, args, log, running: None, fallen: None, starts: 0 }
+    }
+
+    /// Starts the server if it is not running; says whether it did.
+    ///
+    /// # Errors
+    /// When its log cannot be opened or the process not be started.
+    pub fn start(&mut self) -> anyhow::Result<bool> {
+        if self.running.is_some() && self.fallen()?.is_none() {
+            return Ok(false);
+        }
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.with_context(|| format!("cannot open the log {}", self.log.display()))?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
+        // A process group of its own: Ctrl-C at the terminal reaches the harness, which then ends the run in order.
+        command.process_group(0).kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start server n{}: {}", self.id, self.program.display()))?;
+        let lifeline = child.stdin.take();
+        self.running = Some(Running { child, _lifeline: lifeline, stopped: false });
+        self.fallen = None;
+        self.starts += 1;
+        Ok(true)
+    }
+
+    /// Kills the server with SIGKILL and waits until it is gone; says whether there was one.
+    ///
+    /// # Errors
+    /// When the process could not be signalled or waited for.
+    pub async fn kill(&mut self) -> anyhow::Result<bool> {
+        if self.fallen()?.is_some() {
+            return Ok(false);
+        }
+        let Some(running) = &mut self.running else { return Ok(false) };
+        running.child.start_kill().with_context(|| format!("cannot kill server n{}", self.id))?;
+        let ended = tokio::time::timeout(KILL_PATIENCE, running.child.wait()).await;
+        ended.map_err(|_| anyhow!("server n{} survives SIGKILL", self.id))??;
+        self.running = None;
+        Ok(true)
+    }
+
+    /// Stops the process with SIGSTOP and sees it stopped; says whether that was so.
+    ///
+    /// # Errors
+    /// When the process could not be signalled.
+    pub async fn pause(&mut self) -> anyhow::Result<bool> {
+        let Some(pid) = self.signal(Signal::SIGSTOP)? else { return Ok(false) };
+        if let Some(running) = &mut self.running {
+            running.stopped = true;
+        }
+        let deadline = tokio::time::Instant::now() + STOP_PATIENCE;
+        while !is_stopped(pid) {
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(true)
+    }
+
+    /// Continues a stopped process; says whether there was one.
+    ///
+    /// # Errors
+    /// When the process could not be signalled.
+    pub fn resume(&mut self) -> anyhow::Result<bool> {
+        match &mut self.running {
+            Some(running) if running.stopped => running.stopped = false,
+            _ => return Ok(false),
+        }
+        Ok(self.signal(Signal::SIGCONT)?.is_some())
+    }
+
+    /// Asks the server to end with SIGTERM; kills it when it takes longer than `patience`.
+    ///
+    /// # Errors
+    /// When the process could not be signalled or waited for.
+    pub async fn stop(&mut self, patience: Duration) -> anyhow::Result<Exit> {
+        self.resume()?;
+        if self.signal(Signal::SIGTERM)?.is_none() {
+            return Ok(Exit::NotRunning);
+        }
+        let Some(running) = &mut self.running else { return Ok(Exit::NotRunning) };
+        let exit = match tokio::time::timeout(patience, running.child.wait()).await {
+            Ok(status) => match status? {
+                status if status.success() => Exit::Clean,
+                status => Exit::Failed(status.to_string()),
+            },
+            Err(_) => {
+                self.kill().await?;
+                Exit::Killed
+            }
+        };
+        self.running = None;
+        Ok(exit)
+    }
+
+    /// How the server ended, if it ended by itself since it was last started.
+    ///
+    /// # Errors
+    /// When the process could not be asked.
+    pub fn fallen(&mut self) -> anyhow::Result<Option<String>> {
+        if let Some(running) = &mut self.running
+            && let Some(status) =
+                running.child.try_wait().with_context(|| format!("cannot ask for server n{}", self.id))?
+        {
+            self.running = None;
+            self.fallen = Some(status.to_string());
+        }
+        Ok(self.fallen.clone())
+    }
+
+    /// The process's id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().and_then(|running| running.child.id())
+    }
+
+    /// How often the server was started.
+    #[must_use]
+    pub fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// Signals the process if it is alive. A process that has ended but was not waited for keeps its id, so the signal
+    /// cannot reach a stranger.
+    fn signal(&mut self, signal: Signal) -> anyhow::Result<Option<Pid>> {
+        if self.fallen()?.is_some() {
+            return Ok(None);
+        }
+        let Some(pid) = self.pid().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw) else {
+            return Ok(None);
+        };
+        kill(pid, signal).with_context(|| format!("cannot send {signal} to server n{}", self.id))?;
+        Ok(Some(pid))
+    }
+}
+
+/// Whether the kernel says that the process is stopped. Where there is no `/proc` the signal's success must do.
+fn is_stopped(pid: Pid) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // The state follows the command's name, which may itself contain spaces and brackets.
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')),
+        Err(_) => !cfg!(target_os = "linux"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(folder: &tempfile::TempDir) -> ServerProcess {
+        let args = vec!["-c".into(), "echo hello; exec sleep 600".into()];
+        ServerProcess::new(1, "/bin/sh".into(), args, folder.path().join("server.log"))
+    }
+
+    #[tokio::test]
+    async fn a_process_is_started_stopped_continued_and_killed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = sleeper(&folder);
+        assert!(!server.kill().await.unwrap() && !server.pause().await.unwrap());
+        assert!(server.start().unwrap() && !server.start().unwrap());
+        assert!(server.pause().await.unwrap());
+        assert!(server.resume().unwrap() && !server.resume().unwrap());
+        assert!(server.pause().await.unwrap());
+        assert!(server.kill().await.unwrap() && !server.kill().await.unwrap());
+        assert!(!server.resume().unwrap());
+        assert_eq!(server.fallen().unwrap(), None, "killed is not fallen");
+        assert!(server.start().unwrap());
+        assert_eq!(server.starts(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_by_itself_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = vec!["-c".into(), "exit 7".into()];
+        let mut server = ServerProcess::new(1, "/bin/sh".into(), args, folder.path().join("server.log"));
+        server.start().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while server.fallen().unwrap().is_none() {
+            assert!(std::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(server.fallen().unwrap().unwrap().contains('7'));
+        assert!(!server.kill().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn dropping_kills_also_a_stopped_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = sleeper(&folder);
+        server.start().unwrap();
+        let pid = server.pid().unwrap();
+        server.pause().await.unwrap();
+        drop(server);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let gone = || kill(Pid::from_raw(i32::try_from(pid).unwrap()), None).is_err();
+        while !gone() {
+            assert!(std::time::Instant::now() < deadline, "process {pid} is still there");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_asked_to_stop_is_told_apart_by_how_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("server.log");
+        for (script, expected) in [
+            ("trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done", Exit::Clean),
+            (
+                "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done",
+                Exit::Failed("exit status: 3".into()),
+            ),
+            ("trap '' TERM; echo ready; while :; do sleep 0.01; done", Exit::Killed),
+        ] {
+            std::fs::write(&log, "").unwrap();
+            let mut server =
+                ServerProcess::new(1, "/bin/sh".into(), vec!["-c".into(), script.into()], log.clone());
+            server.start().unwrap();
+            let deadline = std::time::Instant::now() + Duration::from_secs(10);
+            while !std::fs::read_to_string(&log).unwrap().contains("ready") {
+                assert!(std::time::Instant::now() < deadline);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let patience = Duration::from_millis(if expected == Exit::Killed { 100 } else { 10_000 });
+            assert_eq!(server.stop(patience).await.unwrap(), expected, "{script}");
+        }
+    }
+}

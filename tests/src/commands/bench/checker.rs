@@ -1,0 +1,158 @@
+//! `plumbline bench checker`: how fast recorded histories of a key-value store are judged.
+
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use checker::generate::{Plan, Workload, generate};
+use checker::{CheckOptions, Model, ModelName, ModelOptions, Verdict};
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use serde::Serialize;
+
+use crate::commands::{print_json, print_text};
+use crate::report::Validity;
+use crate::units::parse_duration_within;
+
+const EXAMPLES: &str = "\
+Example:
+  plumbline bench checker --operations 100000 --clients 20 --keys 5";
+
+/// The arguments of `plumbline bench checker`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckerArgs {
+    /// Operations in the history [1..=10000000]
+    #[arg(long, default_value_t = 100_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..=10_000_000))]
+    operations: u64,
+    /// Clients that work at the same time [1..=1000]
+    #[arg(long, default_value_t = 10, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
+    clients: u64,
+    /// Keys [1..=100000]
+    #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..=100_000))]
+    keys: u64,
+    /// How many different values are written; 0: every value once [0..=1000000]
+    #[arg(long, default_value_t = 0, value_parser = RangedU64ValueParser::<u64>::new().range(0..=1_000_000))]
+    values: u64,
+    /// Out of a thousand operations, how many end with unknown outcome [0..=1000]
+    #[arg(long, default_value_t = 10, value_parser = RangedU64ValueParser::<u64>::new().range(0..=1_000))]
+    unknown: u64,
+    /// Histories, each from the next seed [1..=1000]
+    #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
+    rounds: u64,
+    /// Whether one read of each history is made stale, so that it must be refused
+    #[arg(long)]
+    stale: bool,
+    /// Threads; all cores if not given [1..=1024]
+    #[arg(long, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_024))]
+    threads: Option<u64>,
+    /// How long each check may take [1s..=24h]
+    #[arg(long, default_value = "60s", value_parser = time_limit, value_name = "DURATION")]
+    time_limit: Duration,
+    /// The first history's seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object on standard output, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+fn time_limit(text: &str) -> Result<Duration, String> {
+    parse_duration_within(text, Duration::from_secs(1), Duration::from_secs(86_400))
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Measured {
+    operations: u64,
+    clients: u64,
+    keys: u64,
+    values: u64,
+    unknown_per_mille: u64,
+    rounds: Vec<Round>,
+    /// Operations of all rounds by the time of all rounds.
+    operations_per_second: f64,
+}
+
+/// One history.
+#[derive(Debug, Serialize)]
+struct Round {
+    seed: u64,
+    valid: Validity,
+    seconds: f64,
+}
+
+/// Measures.
+pub(super) fn run(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
+    let mut rounds = Vec::new();
+    for round in 0..args.rounds {
+        rounds.push(measure(args, args.seed.wrapping_add(round))?);
+    }
+    let seconds: f64 = rounds.iter().map(|round| round.seconds).sum();
+    // The generator knows the verdict; another one would be a bug of the checker, and no measurement.
+    let expected = if args.stale { Validity::False } else { Validity::True };
+    let wrong = rounds.iter().find(|round| round.valid != expected && round.valid != Validity::Unknown);
+    if let Some(round) = wrong {
+        anyhow::bail!("wrong verdict {:?} on the history of seed {}", round.valid, round.seed);
+    }
+    let measured = Measured {
+        operations: args.operations,
+        clients: args.clients,
+        keys: args.keys,
+        values: args.values,
+        unknown_per_mille: args.unknown,
+        operations_per_second: (args.operations * args.rounds) as f64 / seconds,
+        rounds,
+    };
+    if args.json {
+        print_json(&measured)?
+    } else {
+        print_text(&measured.text())?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(args: &CheckerArgs, seed: u64) -> anyhow::Result<Round> {
+    let generated = generate(&Plan {
+        operations: usize::try_from(args.operations)?,
+        clients: usize::try_from(args.clients)?,
+        keys: usize::try_from(args.keys)?,
+        values: args.values,
+        unknown: args.unknown,
+        ..Plan::new(Workload::KeyValue, seed)
+    });
+    let history = if args.stale {
+        let events = generated.with_stale_read(seed);
+        let events =
+            events.ok_or_else(|| anyhow::anyhow!("the history of seed {seed} has no read to make stale"))?;
+        checker::generate::history(&events)
+    } else {
+        generated.history()
+    };
+    let model =
+        Model::new(ModelName::KeyValue, &ModelOptions::default(), &history).map_err(anyhow::Error::msg)?;
+    let threads = args.threads.and_then(|threads| NonZero::new(usize::try_from(threads).ok()?));
+    let mut options = CheckOptions { threads, ..CheckOptions::default() };
+    options.limits.time = args.time_limit;
+    let began = Instant::now();
+    let valid = match model.check(&history, &options)?.verdict {
+        Verdict::Linearizable { .. } => Validity::True,
+        Verdict::NotLinearizable { .. } => Validity::False,
+        Verdict::Unknown { .. } => Validity::Unknown,
+    };
+    Ok(Round { seed, valid, seconds: began.elapsed().as_secs_f64() })
+}
+
+impl Measured {
+    fn text(&self) -> String {
+        let Measured { operations, clients, keys, unknown_per_mille, .. } = self;
+        let mut text = format!(
+            "{:.0} operations per second ({operations} operations, {clients} clients, {keys} keys, {unknown_per_mille} of 1000 unknown)\n",
+            self.operations_per_second
+        );
+        for Round { seed, valid, seconds } in &self.rounds {
+            text.push_str(&format!("  seed {seed}: {valid:?} in {seconds:.3} s\n"));
+        }
+        text
+    }
+}

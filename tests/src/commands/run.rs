@@ -1,0 +1,247 @@
+//! `plumbline run`: the main job.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{EXIT_ERROR, print_json, print_text};
+use crate::cluster::MAX_NODES;
+use crate::judge::Limits;
+use crate::program;
+use crate::progress::tell;
+use crate::report::{CountByType, RunResults, Validity};
+use crate::runner::{RunOptions, run as run_once};
+use crate::schedule::Nemeses;
+use crate::stats::Counts;
+use crate::store::is_name;
+use crate::units::parse_duration_within;
+
+const EXAMPLES: &str = "\
+Examples:
+  plumbline run
+  plumbline run --nodes 3 --time-limit 10s --nemesis none
+  plumbline run --seed 42 --nemesis kill,pause,partition --test-count 5 --json
+
+Faults for --nemesis: kill, pause, partition (or only halves, isolate, one-way of it), latency; all, none.
+Results are left in store/<test>/<time>/, with store/latest beside them.
+Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
+
+/// The arguments of `plumbline run`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// Servers [1..=9]
+    #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_NODES))]
+    nodes: u64,
+    /// Clients that work at the same time [1..=1000]
+    #[arg(long, default_value_t = 10, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
+    concurrency: u64,
+    /// How long clients and faults run [1s..=24h]
+    #[arg(long, default_value = "60s", value_parser = time_limit, value_name = "DURATION")]
+    time_limit: Duration,
+    /// Decides every fault and operation; random, and printed, if not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Which faults, comma-separated
+    #[arg(long, default_value = "all", value_parser = Nemeses::parse, value_name = "NAMES")]
+    nemesis: Nemeses,
+    /// How many runs, each with the next seed [1..=10000]
+    #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(1..=10_000))]
+    test_count: u64,
+    /// Where results are collected
+    #[arg(long, default_value = "store", value_name = "DIR")]
+    store: PathBuf,
+    /// The test's name: the results' folder in the store
+    #[arg(long, default_value = "kv", value_parser = test_name)]
+    name: String,
+    /// Keys the clients work on [1..=1000]
+    #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
+    keys: u64,
+    /// Operations per second, all clients together [1..=100000]
+    #[arg(long, default_value_t = 300, value_parser = RangedU64ValueParser::<u64>::new().range(1..=100_000))]
+    rate: u64,
+    /// How long a client tries one operation before its outcome counts as unknown [10ms..=10m]
+    #[arg(long, default_value = "2s", value_parser = op_timeout, value_name = "DURATION")]
+    op_timeout: Duration,
+    /// How long the checker may search [1s..=24h]
+    #[arg(long, default_value = "120s", value_parser = time_limit, value_name = "DURATION")]
+    check_time_limit: Duration,
+    /// The server's program; built or found if not given
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// One more argument for every server; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    server_arg: Vec<String>,
+    /// A seeded bug of a server that was built with the feature `mutants`
+    #[arg(long, hide = true, value_name = "NAME")]
+    mutant: Option<String>,
+    /// Print one JSON object on standard output, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// The most memory the checker may use.
+const CHECK_MEMORY_BYTES: u64 = 4 << 30;
+
+fn time_limit(text: &str) -> Result<Duration, String> {
+    parse_duration_within(text, Duration::from_secs(1), Duration::from_secs(86_400))
+}
+
+fn op_timeout(text: &str) -> Result<Duration, String> {
+    parse_duration_within(text, Duration::from_millis(10), Duration::from_secs(600))
+}
+
+fn test_name(text: &str) -> Result<String, String> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err("use letters, digits, '-', '_' and '.'".to_owned()) }
+}
+
+/// Several runs in one object.
+#[derive(Debug, Serialize)]
+struct Campaign<'a> {
+    valid: Validity,
+    seed: u64,
+    store: &'a PathBuf,
+    count: CountByType,
+    passed: usize,
+    failed: usize,
+    unknown: usize,
+    runs: &'a [RunResults],
+}
+
+/// Performs the runs asked for.
+///
+/// # Errors
+/// When a run could not take place at all.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let seed = args.seed.unwrap_or_else(random_seed);
+    tell(&format!("seed {seed} (the same schedule again: --seed {seed})"));
+    let server = program::find(args.server.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stop = CancellationToken::new();
+    let mut results = Vec::new();
+    for number in 0..args.test_count {
+        if stop.is_cancelled() {
+            break;
+        }
+        let options = args.options(seed.wrapping_add(number), server.clone());
+        if number > 0 {
+            tell(&format!("seed {}", options.seed));
+        }
+        let one = runtime.block_on(async {
+            let listening = tokio::spawn(stop_on_signals(stop.clone())?);
+            let _watchdog = Watchdog::start(options.budget());
+            let one = run_once(&options, &stop).await;
+            listening.abort();
+            one
+        })?;
+        if !args.json {
+            print_text(&one.text())?;
+        }
+        results.push(one);
+    }
+    finish(args, seed, &results)
+}
+
+fn finish(args: &RunArgs, seed: u64, results: &[RunResults]) -> anyhow::Result<ExitCode> {
+    let valid = results.iter().map(|one| one.valid).max().unwrap_or(Validity::Unknown);
+    let having = |valid: Validity| results.iter().filter(|one| one.valid == valid).count();
+    let campaign = Campaign {
+        valid,
+        seed,
+        store: &args.store,
+        count: results.iter().fold(Counts::default(), |sum, one| sum.plus(one.operations.total)).into(),
+        passed: having(Validity::True),
+        failed: having(Validity::False),
+        unknown: having(Validity::Unknown),
+        runs: results,
+    };
+    match results {
+        [one] if args.json && args.test_count == 1 => print_json(one)?,
+        _ if args.json => print_json(&campaign)?,
+        _ if args.test_count > 1 => {
+            let Campaign { passed, failed, unknown, .. } = campaign;
+            print_text(&format!(
+                "{} runs: {passed} passed, {failed} failed, {unknown} unknown\n",
+                results.len()
+            ))?;
+        }
+        _ => {}
+    }
+    Ok(ExitCode::from(valid.exit_code()))
+}
+
+impl RunArgs {
+    fn options(&self, seed: u64, server: PathBuf) -> RunOptions {
+        let mut server_args = self.server_arg.clone();
+        if let Some(mutant) = &self.mutant {
+            server_args.extend(["--mutant".to_owned(), mutant.clone()]);
+        }
+        RunOptions {
+            test: self.name.clone(),
+            store: self.store.clone(),
+            server,
+            server_args,
+            nodes: self.nodes,
+            concurrency: self.concurrency,
+            keys: usize::try_from(self.keys).unwrap_or(1),
+            rate: self.rate,
+            time_limit: self.time_limit,
+            op_timeout: self.op_timeout,
+            nemeses: self.nemesis.clone(),
+            seed,
+            check: Limits { time: self.check_time_limit, memory_bytes: CHECK_MEMORY_BYTES },
+            quiet: self.json && !std::io::IsTerminal::is_terminal(&std::io::stderr()),
+        }
+    }
+}
+
+/// A seed nobody chose: the standard library's hash keys are random per process. Short, so that people can retype it.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000
+}
+
+/// The first SIGINT or SIGTERM ends the run in order, with a verdict on what was recorded; a second one ends it at once.
+/// (The servers then end because their standard input closes.)
+fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(i32::from(EXIT_ERROR));
+            }
+            tell("stopping: healing, final reads, verdict (once more to stop at once)");
+            stop.cancel();
+        }
+    })
+}
+
+/// Ends a run that hangs: everything in it has a limit of its own, so that this only fires on a bug of the harness. It is
+/// a thread, so that it also fires when the runtime itself is stuck; it ends when the value is dropped.
+struct Watchdog {
+    _alive: std::sync::mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    fn start(budget: Duration) -> Watchdog {
+        let (alive, dropped) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if dropped.recv_timeout(budget) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                tell(&format!("error: the run hangs: it should have ended within {} s", budget.as_secs()));
+                std::process::exit(i32::from(EXIT_ERROR));
+            }
+        });
+        Watchdog { _alive: alive }
+    }
+}

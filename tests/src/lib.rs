@@ -1,0 +1,58 @@
+//! The harness: clusters of real processes, faults, workloads, recording, verdicts, reports.
+//!
+//! `plumbline run` starts real `kv-server` processes, lets clients work on them while it breaks things, records every
+//! operation, and asks [`checker`] whether the history is linearizable:
+//!
+//! ```text
+//!            schedule ──▶ nemesis ──kill, stop──▶ cluster: n1 … n5, real processes, data on disk
+//!    seed ─┤                  └────cut, slow───▶ link i→j: every directed link is a proxy of ours
+//!            generator ─▶ client ──get put cas─▶    ▲
+//!                            │                      └── observer: who leads, who fell
+//!                            ▼
+//!                        recorder ──▶ history.jsonl, history.edn ──▶ judge ──▶ report: results.json, verdict
+//!                                            (all in the store: store/<test>/<time>/)
+//! ```
+//!
+//! Each module is one of these words; [`runner`] joins them, [`commands`] is the command line.
+//!
+//! * [`schedule`]: the plan of the faults, pure data, from the seed. [`generator`]: the operations, from the seed, too.
+//! * [`cluster`] and [`link`]: processes and the network between them. [`nemesis`] breaks both, by the schedule.
+//! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order
+//!   that can be believed; [`stats`] counts them.
+//! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything.
+//! * [`store`]: the results folder. [`progress`]: the live line. [`program`]: finds or builds the server.
+//!
+//! # What a verdict rests on
+//!
+//! A run passes only if the history is linearizable, no two leaders of one term were seen, no server fell or confessed a
+//! broken invariant in its log, the healed cluster answered a final read of every key, and enough operations succeeded for
+//! this to mean something. If one of the last two fails, the verdict is *unknown*, not *pass*.
+//!
+//! # What this does not do (yet)
+//!
+//! * The seed fixes the faults' plan and each worker's operations, not how the kernel schedules processes: the same seed
+//!   makes the same trouble, not the same history.
+//! * Faults are those that need no root: signals, and cuts and delays in the proxies. No packet loss inside a TCP stream, no
+//!   clock changes, no disk faults; SIGKILL loses what a process had in memory, never what the kernel had been given.
+//! * Clients talk to servers directly: links between clients and servers are not cut.
+//! * One workload: reads, writes and compare-and-sets on a few keys. One system under test: `kv-server`.
+//! * Membership is fixed. No campaigns, plots or web pages.
+
+pub mod client;
+pub mod cluster;
+pub mod commands;
+pub mod generator;
+pub mod judge;
+pub mod link;
+pub mod logs;
+pub mod nemesis;
+pub mod observer;
+pub mod program;
+pub mod progress;
+pub mod recorder;
+pub mod report;
+pub mod runner;
+pub mod schedule;
+pub mod stats;
+pub mod store;
+pub mod units;

@@ -1,0 +1,312 @@
+//! Joins the parts into a run: cluster, clients, nemesis, recovery, final reads, verdict.
+
+mod findings;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Workload;
+use crate::cluster::{Cluster, ClusterOptions, Exit};
+use crate::generator::Generator;
+use crate::judge::{Limits, judge};
+use crate::logs;
+use crate::nemesis::{Injected, Nemesis};
+use crate::observer::Observer;
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+use crate::report::{NemesisReport, NodeReport, Phases, RunResults, Setup};
+use crate::schedule::{Nemeses, Schedule, all_links, plan};
+use crate::stats::Stats;
+use crate::store::RunFolder;
+use crate::units::millis;
+
+/// How long a fresh cluster has to elect its first leader.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a healed cluster has to recover, and then each key to be read.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a server has to end after SIGTERM.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// What the parts may take beyond their own limits before the run counts as hung.
+const SLACK: Duration = Duration::from_secs(60);
+/// The pause between two updates of the live line.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The test's name: the folder under `store`.
+    pub test: String,
+    /// The folder that collects results.
+    pub store: PathBuf,
+    /// The server's program.
+    pub server: PathBuf,
+    /// Arguments for every server.
+    pub server_args: Vec<String>,
+    /// How many servers.
+    pub nodes: u64,
+    /// How many workers.
+    pub concurrency: u64,
+    /// How many keys.
+    pub keys: usize,
+    /// Operations per second, all workers together.
+    pub rate: u64,
+    /// How long clients and faults run.
+    pub time_limit: Duration,
+    /// How long a client tries one operation.
+    pub op_timeout: Duration,
+    /// Which faults.
+    pub nemeses: Nemeses,
+    /// The seed.
+    pub seed: u64,
+    /// The checker's limits.
+    pub check: Limits,
+    /// Whether to keep the terminal quiet.
+    pub quiet: bool,
+}
+
+impl RunOptions {
+    /// The longest a run with these options can take unless something hangs.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        let patience = START_PATIENCE + 2 * RECOVERY_PATIENCE + STOP_PATIENCE + SLACK;
+        self.time_limit + 3 * self.op_timeout + self.check.time + patience
+    }
+
+    /// The plan of faults that these options lead to.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        plan(self.seed, self.nodes, self.time_limit, &self.nemeses)
+    }
+}
+
+/// Performs one run. `stop` ends the workload early; what was recorded is still healed, read and judged.
+///
+/// # Errors
+/// When the run could not take place: no ports, no program, no leader, a history that cannot be written.
+pub async fn run(options: &RunOptions, stop: &CancellationToken) -> anyhow::Result<RunResults> {
+    let folder = RunFolder::create(&options.store, &options.test)?;
+    let schedule = options.schedule();
+    folder.write_json("schedule.json", &schedule)?;
+    let progress = Progress::new(options.time_limit, options.quiet);
+    let result =
+        Run { options, folder: &folder, schedule: &schedule, progress: &progress }.perform(stop).await;
+    progress.done();
+    let results =
+        result.with_context(|| format!("the run in {} came to nothing", folder.root().display()))?;
+    folder.write_json("results.json", &results)?;
+    folder.write_text("verdict.txt", &results.text())?;
+    Ok(results)
+}
+
+struct Run<'a> {
+    options: &'a RunOptions,
+    folder: &'a RunFolder,
+    schedule: &'a Schedule,
+    progress: &'a Progress,
+}
+
+/// What the part under load left behind.
+struct Loaded {
+    faults: Vec<Injected>,
+    elapsed: Duration,
+    unread: Vec<String>,
+    recovered: bool,
+    phases: Phases,
+}
+
+impl Run<'_> {
+    async fn perform(&self, stop: &CancellationToken) -> anyhow::Result<RunResults> {
+        let began = Instant::now();
+        let options = self.options;
+        let cluster = Arc::new(
+            Cluster::start(&ClusterOptions {
+                server: options.server.clone(),
+                nodes: options.nodes,
+                folder: self.folder.nodes(),
+                server_args: options.server_args.clone(),
+                direct: false,
+            })
+            .await?,
+        );
+        await_first_leader(&cluster, stop).await?;
+        let start_ms = millis(began.elapsed());
+        let recorder = Arc::new(Recorder::create(&self.folder.history_jsonl(), &self.folder.history_edn())?);
+        let observer = Observer::new(Arc::clone(&cluster), recorder.origin());
+        let stats = Arc::new(Stats::default());
+        let mut loaded = self.load(&cluster, &observer, &recorder, &stats, stop).await?;
+        loaded.phases.start_ms = start_ms;
+        self.progress.note("stopping the servers");
+        let stopping = Instant::now();
+        let nodes = stop_all(&cluster).await?;
+        loaded.phases.stop_ms = millis(stopping.elapsed());
+        self.progress.note("checking the history");
+        let checking = Instant::now();
+        let (history, limits) = (self.folder.history_jsonl(), options.check);
+        let linearizability = tokio::task::spawn_blocking(move || judge(&history, limits)).await??;
+        loaded.phases.check_ms = millis(checking.elapsed());
+        let operations = stats.summary(loaded.elapsed);
+        let mut findings = findings::of_operations(&operations, &linearizability);
+        findings.extend(findings::of_recovery(loaded.recovered, &loaded.unread, operations.total));
+        findings.extend(findings::of_faults(self.schedule, &loaded.faults, stop.is_cancelled()));
+        findings.extend(findings::of_servers(&cluster, &observer, &nodes));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+        Ok(RunResults {
+            valid: crate::report::weigh(&findings),
+            test: options.test.clone(),
+            seed: options.seed,
+            store: self.folder.root().to_owned(),
+            count: operations.total.into(),
+            findings,
+            linearizability,
+            operations,
+            nemesis: NemesisReport {
+                planned: self.schedule.faults.len(),
+                injected: loaded.faults.len(),
+                without_effect: loaded.faults.iter().filter(|fault| !fault.effective).count(),
+                faults: loaded.faults,
+            },
+            leaders: observer.reigns(),
+            links: cluster.traffic(&all_links(options.nodes)),
+            nodes,
+            phases: loaded.phases,
+            schedule: "schedule.json",
+            setup: self.setup(),
+        })
+    }
+
+    /// Clients and nemesis at work, then healing and the final reads.
+    async fn load(
+        &self,
+        cluster: &Arc<Cluster>,
+        observer: &Observer,
+        recorder: &Arc<Recorder>,
+        stats: &Arc<Stats>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Loaded> {
+        let options = self.options;
+        let start = recorder.origin();
+        let workload = Arc::new(Workload::new(
+            cluster.endpoints(),
+            options.op_timeout,
+            options.concurrency,
+            options.rate,
+            options.keys,
+            Arc::clone(recorder),
+            Arc::clone(stats),
+        ));
+        let over = stop.child_token();
+        let mut workers = JoinSet::new();
+        for worker in 0..options.concurrency {
+            let generator = Generator::new(options.seed, worker, options.concurrency, options.keys);
+            let (workload, over) = (Arc::clone(&workload), over.clone());
+            workers.spawn(async move { workload.work(worker, generator, over).await });
+        }
+        let nemesis =
+            Nemesis::new(Arc::clone(cluster), observer.clone(), Arc::clone(recorder), self.progress.clone());
+        let timer = async {
+            let deadline = tokio::time::Instant::from_std(start + options.time_limit);
+            tokio::select! {
+                () = over.cancelled() => {}
+                () = tokio::time::sleep_until(deadline) => over.cancel(),
+            }
+            anyhow::Ok(())
+        };
+        let work = async {
+            while let Some(done) = workers.join_next().await {
+                done.context("a worker panicked")??;
+            }
+            anyhow::Ok(())
+        };
+        let watching = async {
+            tokio::join!(observer.watch(), self.tick(start, observer, stats));
+        };
+        let loaded =
+            async { tokio::try_join!(timer, work, nemesis.carry_out(self.schedule, start, over.clone())) };
+        let ((), (), faults) = tokio::select! {
+            loaded = loaded => loaded?,
+            () = watching => bail!("the observer ended"),
+        };
+        let elapsed = start.elapsed();
+        self.progress.note("healing, then reading every key once more");
+        let mending = Instant::now();
+        cluster.heal().await?;
+        let recovered = observer.recovered(mending + RECOVERY_PATIENCE).await;
+        let reading = Instant::now();
+        let unread = workload
+            .final_reads(options.keys, tokio::time::Instant::from_std(reading + RECOVERY_PATIENCE))
+            .await?;
+        observer.look().await; // Whoever fell since is found out before all are asked to stop.
+        let phases = Phases {
+            workload_ms: millis(elapsed),
+            recovery_ms: millis(reading - mending),
+            final_reads_ms: millis(reading.elapsed()),
+            ..Phases::default()
+        };
+        Ok(Loaded { faults, elapsed, unread, recovered, phases })
+    }
+
+    async fn tick(&self, start: Instant, observer: &Observer, stats: &Stats) {
+        loop {
+            self.progress.tick(start.elapsed(), stats.counts(), observer.latest());
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        let options = self.options;
+        Setup {
+            version: env!("CARGO_PKG_VERSION"),
+            command_line: std::env::args().collect(),
+            server: options.server.clone(),
+            server_args: options.server_args.clone(),
+            nodes: options.nodes,
+            concurrency: options.concurrency,
+            keys: options.keys,
+            rate: options.rate,
+            time_limit_ms: millis(options.time_limit),
+            op_timeout_ms: millis(options.op_timeout),
+            nemesis: options.nemeses.names().to_vec(),
+        }
+    }
+}
+
+/// Waits until the new cluster has a leader, so that a run does not begin with a heap of failed operations.
+async fn await_first_leader(cluster: &Arc<Cluster>, stop: &CancellationToken) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let observer = Observer::new(Arc::clone(cluster), began);
+    loop {
+        if observer.recovered(Instant::now()).await {
+            return Ok(());
+        }
+        let tell = |id| cluster.node(id).map_or(String::new(), |node| logs::tail(node.log(), 10).join("\n"));
+        if let Some((id, how)) = observer.fallen().into_iter().next() {
+            bail!("server n{id} ended before the run began ({how}); the end of its log:\n{}", tell(id));
+        }
+        if stop.is_cancelled() {
+            bail!("stopped before the run began");
+        }
+        if began.elapsed() > START_PATIENCE {
+            bail!("no leader within {} s; the end of n1's log:\n{}", START_PATIENCE.as_secs(), tell(1));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Ends every server in order, all at the same time.
+async fn stop_all(cluster: &Cluster) -> anyhow::Result<Vec<NodeReport>> {
+    let endings = cluster.nodes().iter().map(|node| async move {
+        let exit = match node.stop(STOP_PATIENCE).await? {
+            Exit::NotRunning => "was not running".to_owned(),
+            Exit::Clean => "clean".to_owned(),
+            Exit::Failed(how) => how,
+            Exit::Killed => format!("killed: still there {} s after SIGTERM", STOP_PATIENCE.as_secs()),
+        };
+        anyhow::Ok(NodeReport { id: node.id(), starts: node.starts().await, exit })
+    });
+    futures::future::try_join_all(endings).await
+}

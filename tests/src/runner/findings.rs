@@ -1,0 +1,186 @@
+//! What a run's numbers mean: the rules by which it counts as violated, as doubtful, or as a pass.
+
+use crate::cluster::Cluster;
+use crate::judge::Judgement;
+use crate::logs;
+use crate::nemesis::Injected;
+use crate::observer::Observer;
+use crate::report::{Finding, LEAST_OK_SHARE, NodeReport, Validity, Weight};
+use crate::schedule::Schedule;
+use crate::stats::{Counts, Summary};
+
+/// How many lines of a fallen server's log are quoted.
+const TAIL: usize = 10;
+
+/// What the history comes to: the checker's verdict, and whether enough succeeded for it to mean anything.
+pub(super) fn of_operations(operations: &Summary, judgement: &Judgement) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let reason = || judgement.reason.clone().unwrap_or_default();
+    match judgement.valid {
+        Validity::True => {}
+        Validity::False => {
+            findings.push(Finding::new(Weight::Violation, format!("not linearizable: {}", reason())));
+        }
+        Validity::Unknown => {
+            findings.push(Finding::new(Weight::Doubt, format!("the checker cannot say: {}", reason())));
+        }
+    }
+    let total = operations.total;
+    let share = if total.total() == 0 { 0.0 } else { total.ok as f64 / total.total() as f64 };
+    if share < LEAST_OK_SHARE {
+        let what =
+            format!("nearly everything failed: {} of {} operations succeeded", total.ok, total.total());
+        findings.push(Finding::new(Weight::Doubt, what));
+    }
+    let ok = |f: &str| operations.by_f.get(f).map_or(0, |counts| counts.ok);
+    if ok("read") == 0 {
+        findings.push(Finding::new(Weight::Doubt, "no read succeeded"));
+    }
+    if ok("write") + ok("cas") == 0 {
+        findings.push(Finding::new(Weight::Doubt, "no write succeeded"));
+    }
+    findings
+}
+
+/// Whether the cluster came back after all faults were healed.
+pub(super) fn of_recovery(recovered: bool, unread: &[String], total: Counts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !recovered {
+        findings.push(Finding::new(
+            Weight::Doubt,
+            "the servers did not all recover after the faults were healed",
+        ));
+    }
+    if !unread.is_empty() && total.total() > 0 {
+        let what = format!("final reads failed on {}", unread.join(", "));
+        findings.push(Finding::new(Weight::Doubt, what));
+    }
+    findings
+}
+
+/// Whether the faults were real.
+pub(super) fn of_faults(schedule: &Schedule, faults: &[Injected], interrupted: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if interrupted {
+        findings.push(Finding::new(Weight::Remark, "the run was interrupted before its time"));
+    }
+    if !schedule.faults.is_empty() && faults.iter().all(|fault| !fault.effective) && !interrupted {
+        let what = format!("none of the {} planned faults had an effect", schedule.faults.len());
+        findings.push(Finding::new(Weight::Doubt, what));
+    }
+    for fault in faults {
+        if !fault.effective {
+            let what = format!("the fault at {} ms had no effect: {}", fault.at_ms, fault.what);
+            findings.push(Finding::new(Weight::Remark, what));
+        }
+        for error in &fault.errors {
+            findings.push(Finding::new(Weight::Remark, format!("the fault at {} ms: {error}", fault.at_ms)));
+        }
+    }
+    findings
+}
+
+/// What the servers themselves did: fell, confessed, or did not stop when asked.
+pub(super) fn of_servers(cluster: &Cluster, observer: &Observer, nodes: &[NodeReport]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        observer.violations().into_iter().map(|what| Finding::new(Weight::Violation, what)).collect();
+    for (id, how) in observer.fallen() {
+        let tail = cluster.node(id).map(|node| logs::tail(node.log(), TAIL)).unwrap_or_default();
+        let what = format!("server n{id} ended by itself ({how}); the end of its log:\n{}", tail.join("\n"));
+        findings.push(Finding::new(Weight::Violation, what));
+    }
+    for node in cluster.nodes() {
+        for line in logs::confessions(node.log()) {
+            findings.push(Finding::new(Weight::Violation, format!("the log of n{} says: {line}", node.id())));
+        }
+    }
+    let fallen = observer.fallen();
+    for node in nodes.iter().filter(|node| node.exit != "clean" && !fallen.contains_key(&node.id)) {
+        let what = format!("server n{} did not stop cleanly on SIGTERM: {}", node.id, node.exit);
+        findings.push(Finding::new(Weight::Doubt, what));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::weigh;
+
+    fn judged(valid: Validity) -> Judgement {
+        Judgement {
+            valid,
+            model: "kv",
+            algorithm: "auto".to_owned(),
+            operations: 100,
+            keys: 5,
+            by_key: std::collections::BTreeMap::new(),
+            seconds: 0.0,
+            reason: None,
+            explanation: None,
+        }
+    }
+
+    fn summary(reads: Counts, writes: Counts) -> Summary {
+        Summary {
+            total: reads.plus(writes),
+            by_f: [("read", reads), ("write", writes)].into(),
+            ..Summary::default()
+        }
+    }
+
+    fn counts(ok: u64, fail: u64) -> Counts {
+        Counts { ok, fail, info: 0 }
+    }
+
+    #[test]
+    fn a_run_in_which_nearly_everything_fails_is_unknown_and_not_a_pass() {
+        let verdict = |reads, writes| weigh(&of_operations(&summary(reads, writes), &judged(Validity::True)));
+        assert_eq!(verdict(counts(50, 20), counts(50, 20)), Validity::True);
+        assert_eq!(verdict(counts(1, 500), counts(1, 500)), Validity::Unknown);
+        assert_eq!(verdict(counts(0, 5), counts(50, 0)), Validity::Unknown, "no read");
+        assert_eq!(verdict(counts(50, 0), counts(0, 5)), Validity::Unknown, "no write");
+        assert_eq!(verdict(counts(0, 0), counts(0, 0)), Validity::Unknown, "nothing at all");
+    }
+
+    #[test]
+    fn the_checker_s_word_counts_whatever_else_is_well() {
+        let fine = summary(counts(50, 0), counts(50, 0));
+        let verdict = |valid| weigh(&of_operations(&fine, &judged(valid)));
+        assert_eq!(verdict(Validity::False), Validity::False);
+        assert_eq!(verdict(Validity::Unknown), Validity::Unknown);
+    }
+
+    #[test]
+    fn a_run_whose_faults_had_no_effect_is_unknown_and_one_of_them_without_is_told() {
+        use crate::schedule::{Fault, Kind, Planned, Victims};
+        let planned = Planned { at_ms: 1, duration_ms: 2, fault: Fault::Kill(Victims::Nodes(vec![1])) };
+        let schedule = Schedule { seed: 1, nodes: 3, time_limit_ms: 10, faults: vec![planned.clone(); 2] };
+        let injected = |effective| Injected {
+            planned: planned.clone(),
+            kind: Kind::Kill,
+            at_ms: 1,
+            healed_at_ms: 3,
+            nodes: vec![1],
+            links: Vec::new(),
+            traffic: crate::link::Traffic::default(),
+            effective,
+            what: "kill n1".to_owned(),
+            errors: Vec::new(),
+        };
+        let verdict = |effects: [bool; 2]| of_faults(&schedule, &effects.map(injected), false);
+        assert_eq!(weigh(&verdict([true, true])), Validity::True);
+        assert_eq!(
+            verdict([true, false]),
+            [Finding::new(Weight::Remark, "the fault at 1 ms had no effect: kill n1")]
+        );
+        assert_eq!(weigh(&verdict([false, false])), Validity::Unknown);
+    }
+
+    #[test]
+    fn a_cluster_that_does_not_come_back_is_unknown() {
+        assert_eq!(weigh(&of_recovery(true, &[], counts(5, 0))), Validity::True);
+        assert_eq!(weigh(&of_recovery(false, &[], counts(5, 0))), Validity::Unknown);
+        assert_eq!(weigh(&of_recovery(true, &["k1".to_owned()], counts(5, 0))), Validity::Unknown);
+    }
+}
