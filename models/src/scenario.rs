@@ -255,6 +255,41 @@ const SCENARIOS: &[Scenario] = &[
         set: Set::Ci,
     },
     Scenario {
+        name: "pre-vote-crash",
+        about: "two terms with pre-vote, a slow disk, and a crash",
+        bounds: Bounds { terms: 2, log: 2, pre_vote: true, crashes: 1, slow_writes: 1, ..SMALL },
+        reaches: &[
+            Witness::SecondLeader,
+            Witness::WriteLost,
+            Witness::ElectedAfterCrash,
+            Witness::AppliedAfterCrash,
+        ],
+        states: Some(10_808_388),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "production-t1",
+        about: "one term with everything a server runs with: pre-vote, check-quorum, a slow disk, a crash, a read",
+        bounds: Bounds {
+            log: 2,
+            pre_vote: true,
+            contact_timer: true,
+            crashes: 1,
+            slow_writes: 1,
+            reads: 1,
+            ..SMALL
+        },
+        reaches: &[
+            Witness::SteppedDown,
+            Witness::WriteLost,
+            Witness::ElectedAfterCrash,
+            Witness::AppliedAfterCrash,
+            Witness::ReadServed,
+        ],
+        states: Some(7_916_424),
+        set: Set::Ci,
+    },
+    Scenario {
         name: "reorder-command",
         about: "two terms and a command; two messages are in flight",
         bounds: Bounds { terms: 2, log: 3, proposals: 1, in_flight: 2, ..SMALL },
