@@ -125,6 +125,15 @@ fn judge<S: Specification>(
             });
         }
     }
+    // A partition without an answer is no pass, however it came about.
+    let unanswered = || (0..partitions.len()).filter(|which| !matches!(witness.get(*which), Some(Some(_))));
+    if unanswered().next().is_some() {
+        let key = |which: usize| partitions.get(which).and_then(|partition| partition.key.clone());
+        let progress = |which: usize| furthest.get(which).copied().unwrap_or_default();
+        let undecided =
+            unanswered().map(|which| Undecided { key: key(which), progress: progress(which) }).collect();
+        return Ok(Verdict::Unknown { reason: Unknown::Time(undecided) });
+    }
     Ok(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() })
 }
 

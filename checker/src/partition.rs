@@ -52,6 +52,17 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
             // Legal never to happen, and nothing changes if it does.
             continue;
         }
+        // Without a key it would be a register of its own, and contradict nobody.
+        if let Some(first) = partitions.first()
+            && first.key.is_some() != operation.key.is_some()
+        {
+            let expected = if first.key.is_some() {
+                "a key, like those before it"
+            } else {
+                "no key, like those before it"
+            };
+            return Err(Unfit::operation(operation, expected));
+        }
         let which = *by_key.entry(operation.key.as_ref()).or_insert_with(|| {
             partitions.push(Partition { key: operation.key.clone(), kinds: Vec::new(), calls: Vec::new() });
             kinds.push(FxHashMap::default());

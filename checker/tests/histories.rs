@@ -334,3 +334,31 @@ proptest! {
         }
     }
 }
+
+/// Each of these once passed without having been looked at.
+#[test]
+fn what_would_be_passed_over_is_refused() {
+    let named = r#"{"process":"1","type":"invoke","f":"read","value":null}"#;
+    assert!(error(named).contains("a process: a number, or nemesis"), "{}", error(named));
+    assert!(error(r#"{"process":0,"type":"invoke","f":"write","value":"\ud800"}"#).contains("surrogate"));
+    let large = |text: &str| {
+        let event = format!(r#"{{"process":0,"type":"invoke","f":"write","value":{text}}}"#);
+        read(&event).unwrap().operations[0].input.clone()
+    };
+    assert_ne!(large("1e400"), large("1e500"));
+    let unfit = |text: &str| {
+        let history = read(text).unwrap();
+        let model = Model::new(ModelName::CasRegister, &ModelOptions::default(), &history).unwrap();
+        model.check(&history, &CheckOptions::default()).unwrap_err().to_string()
+    };
+    let mixed = r#"{"process":0,"type":"invoke","f":"write","key":"a","value":1}
+{"process":0,"type":"ok","f":"write","key":"a","value":1}
+{"process":0,"type":"invoke","f":"read","value":null}
+{"process":0,"type":"ok","f":"read","value":7}
+"#;
+    assert!(unfit(mixed).contains("a key, like those before it"), "{}", unfit(mixed));
+    let refused = r#"{"process":0,"type":"invoke","f":"cas","value":[1,2]}
+{"process":0,"type":"ok","f":"cas","value":false}
+"#;
+    assert!(unfit(refused).contains("ends as fail"), "{}", unfit(refused));
+}

@@ -83,6 +83,15 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// A request that waits for a leader to be known waits this many election timeouts.
 pub const HOLD_ELECTION_TIMEOUTS: u32 = 4;
 
+/// A connection on which nothing came in for so long is asked whether its other end still exists.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+
+/// How long to wait between two such questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// After so many without an answer the connection is closed.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
 #[cfg(test)]
 mod tests {
     use bytes::{Bytes, BytesMut};

@@ -16,6 +16,9 @@ use std::time::Duration;
 
 use common::{Cluster, DEADLINE, eventually, kvctl};
 use kv_server::client::{Client, ClientOptions, Role};
+use kv_server::machine::{Command, Operation};
+use kv_server::wal::{Wal, WalError, WalOptions};
+use raft_core::{Batch, Entry, Index, NodeId, Payload};
 
 fn client(cluster: &Cluster) -> Client {
     Client::new(ClientOptions {
@@ -267,4 +270,39 @@ async fn kvctl_does_what_its_help_says() {
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     assert_eq!((code, rows.len()), (0, 3));
     assert!(rows.iter().all(|row| row["leader"] == rows[0]["leader"] && row["term"].is_u64()), "{json}");
+}
+
+#[tokio::test]
+async fn a_server_that_executes_a_long_log_at_its_start_still_answers() {
+    const ENTRIES: u64 = 400_000;
+    let mut cluster = Cluster::start(1);
+    client(&cluster).put(b"k", b"v").await.unwrap();
+    cluster.kill(1);
+    // The log grows by hand: writing so much through the server would take a while.
+    let mut options = WalOptions::new(NodeId(1));
+    // The refusal tells which cluster's log it is.
+    if let Err(WalError::WrongOwner { cluster, .. }) = Wal::open(cluster.data_dir(1), options) {
+        options.cluster = cluster;
+    }
+    let (mut wal, recovered) = Wal::open(cluster.data_dir(1), options).unwrap();
+    let last = recovered.entries.last().unwrap().position();
+    let operation = Operation::Put { key: "k".into(), value: "w".into() };
+    let command = Command::Apply { session: 1, sequence: 1, operation }.encode().unwrap();
+    let entry = |index| Entry { index, term: last.term, payload: Payload::Command(command.clone()) };
+    for first in (0..ENTRIES).step_by(10_000) {
+        let entries = (1..=10_000).map(|i| entry(Index(last.index.0 + first + i))).collect();
+        wal.append(&Batch { hard_state: None, entries }).unwrap();
+        wal.sync().unwrap();
+    }
+    drop(wal);
+    cluster.restart(1);
+    let end = last.index.0 + ENTRIES;
+    let mut seen_on_the_way = 0;
+    eventually("the whole log to be executed", async || {
+        let applied = cluster.status(1).await.map_or(0, |status| status.applied);
+        seen_on_the_way += u32::from(0 < applied && applied < end);
+        applied > end
+    })
+    .await;
+    assert!(seen_on_the_way > 0, "while it executes, a server must be heard, or it is taken for dead");
 }

@@ -21,7 +21,7 @@ use anyhow::{Context, bail};
 use tokio::sync::Mutex;
 
 pub use ports::PortBlock;
-pub use process::{Exit, ServerProcess};
+pub use process::{Exit, ServerProcess, kill_all};
 
 use crate::link::{Condition, Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};

@@ -19,7 +19,7 @@ use crate::nemesis::{Injected, Nemesis};
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::report::{NemesisReport, NodeReport, Phases, RunResults, Setup};
+use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setup, Weight};
 use crate::schedule::{Nemeses, Schedule, all_links, plan};
 use crate::stats::Stats;
 use crate::store::RunFolder;
@@ -116,6 +116,8 @@ struct Loaded {
     elapsed: Duration,
     unread: Vec<String>,
     recovered: bool,
+    /// Why healing failed, if it did.
+    unhealed: Option<String>,
     phases: Phases,
 }
 
@@ -142,7 +144,10 @@ impl Run<'_> {
         loaded.phases.start_ms = start_ms;
         self.progress.note("stopping the servers");
         let stopping = Instant::now();
-        let nodes = stop_all(&cluster).await?;
+        let (nodes, unstopped) = match stop_all(&cluster).await {
+            Ok(nodes) => (nodes, None),
+            Err(error) => (Vec::new(), Some(format!("the servers could not be stopped in order: {error:#}"))),
+        };
         loaded.phases.stop_ms = millis(stopping.elapsed());
         self.progress.note("checking the history");
         let checking = Instant::now();
@@ -152,8 +157,16 @@ impl Run<'_> {
         let operations = stats.summary(loaded.elapsed);
         let mut findings = findings::of_operations(&operations, &linearizability);
         findings.extend(findings::of_recovery(loaded.recovered, &loaded.unread, operations.total));
-        findings.extend(findings::of_faults(self.schedule, &loaded.faults, stop.is_cancelled()));
+        findings.extend(findings::of_faults(
+            self.schedule,
+            !options.nemeses.names().is_empty(),
+            &loaded.faults,
+            stop.is_cancelled(),
+        ));
         findings.extend(findings::of_servers(&cluster, &observer, &nodes));
+        // Trouble of the harness itself: what was recorded is judged all the same.
+        let troubles = loaded.unhealed.into_iter().chain(unstopped);
+        findings.extend(troubles.map(|what| Finding::new(Weight::Doubt, what)));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
         Ok(RunResults {
             valid: crate::report::weigh(&findings),
@@ -234,7 +247,8 @@ impl Run<'_> {
         let elapsed = start.elapsed();
         self.progress.note("healing, then reading every key once more");
         let mending = Instant::now();
-        cluster.heal().await?;
+        let healed = cluster.heal().await;
+        let unhealed = healed.err().map(|error| format!("the faults could not be healed: {error:#}"));
         let recovered = observer.recovered(mending + RECOVERY_PATIENCE).await;
         let reading = Instant::now();
         let unread = workload
@@ -247,7 +261,7 @@ impl Run<'_> {
             final_reads_ms: millis(reading.elapsed()),
             ..Phases::default()
         };
-        Ok(Loaded { faults, elapsed, unread, recovered, phases })
+        Ok(Loaded { faults, elapsed, unread, recovered, unhealed, phases })
     }
 
     async fn tick(&self, start: Instant, observer: &Observer, stats: &Stats) {

@@ -68,6 +68,11 @@ impl Builder {
         let mark = Mark { position: self.position, line, time: event.time };
         self.position += 1;
         match event.process {
+            // Only what says of itself that it is no client is passed over: an operation that nobody looks at would be a pass
+            // for nothing.
+            Process::Named(ref name) if &**name != "nemesis" && event.kind != Kind::Info => {
+                return Err(Problem::syntax("a process: a number, or nemesis", format!("`{name}`")));
+            }
             Process::Named(_) => self.history.annotations.push((line, event)),
             Process::Client(process) => match event.kind {
                 Kind::Invoke => self.invoke(process, event, mark)?,

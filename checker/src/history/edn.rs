@@ -219,7 +219,11 @@ impl<R: Read> Edn<R> {
                     };
                     code = code * 16 + digit;
                 }
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+                // Read as anything else, two different values would become one.
+                let Some(letter) = char::from_u32(code) else {
+                    return Err(Problem::syntax("a character", "half of a surrogate pair").at(line, column));
+                };
+                letter
             }
             _ => return self.wrong("an escape (n, t, r, b, f, u, \\, \")", found),
         };

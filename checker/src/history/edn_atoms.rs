@@ -33,7 +33,8 @@ pub(super) fn number(text: &str) -> Option<Value> {
         let whole = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         return (whole(above) && whole(below)).then(|| Value::Big(Arc::from(text)));
     }
-    text.parse::<f64>().ok().map(Value::float)
+    let number = text.parse::<f64>().ok()?;
+    Some(if number.is_finite() { Value::float(number) } else { Value::Big(Arc::from(text)) })
 }
 
 pub(super) fn as_process(value: Value, line: u64, column: u64) -> Result<Process, Misread> {

@@ -254,10 +254,17 @@ impl<'a> Scan<'a> {
                 if (0xd800..0xdc00).contains(&high) && low_follows {
                     self.at += 2;
                     let low = self.hex()?;
+                    if !(0xdc00..0xe000).contains(&low) {
+                        return self.wrong("the second half of a surrogate pair");
+                    }
                     let code = 0x10000 + ((high - 0xd800) << 10) + (low.wrapping_sub(0xdc00) & 0x3ff);
                     return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
                 }
-                return Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER));
+                // Half a pair stands for nothing; read as anything else, two different values would become one.
+                return match char::from_u32(high) {
+                    Some(letter) => Ok(letter),
+                    None => self.wrong("a character, not half of a surrogate pair"),
+                };
             }
             _ => return self.wrong("an escape"),
         };
@@ -331,7 +338,9 @@ impl<'a> Scan<'a> {
             return Ok(text.parse().map_or_else(|_| Value::Big(Arc::from(text)), Value::Int));
         }
         match text.parse::<f64>() {
-            Ok(number) => Ok(Value::float(number)),
+            Ok(number) if number.is_finite() => Ok(Value::float(number)),
+            // Too large for a float: kept as it is written, so that different ones stay different.
+            Ok(_) => Ok(Value::Big(Arc::from(text))),
             Err(_) => Err(Wrong { at: start, problem: Problem::syntax("a number", glance(text)) }),
         }
     }

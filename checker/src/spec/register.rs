@@ -98,6 +98,14 @@ impl Specification for RegisterFamily {
                 let Some([from, to]) = pair else {
                     return Err(Unfit::operation(operation, "cas of [from to]"));
                 };
+                let output = &operation.output;
+                let agrees = output.is_nil() || *output == Value::Bool(true) || output.items().is_some();
+                if operation.outcome == Outcome::Ok && !agrees {
+                    return Err(Unfit::answer(
+                        operation,
+                        "nothing, true or [from to]; a cas that failed ends as fail",
+                    ));
+                }
                 if operation.outcome == Outcome::Fail {
                     return Ok(self.failed_cas_observes.then(|| RegisterOp::CasFailed(from.clone())));
                 }

@@ -46,7 +46,10 @@ impl<S: Specification> Search<'_, S> {
                 if next == ILLEGAL {
                     continue;
                 }
-                if optional && (next == node.state || self.forestalled(kind, returned, found)) {
+                if optional
+                    && (next == node.state && !self.absorbs(kind, id, position)
+                        || self.forestalled(kind, returned, found))
+                {
                     continue;
                 }
                 if barren.is_some_and(|before| self.machine.step(before, kind) == next) {
@@ -70,6 +73,25 @@ impl<S: Specification> Search<'_, S> {
             let call = self.calls[*call as usize];
             std::cmp::Reverse((call.optional, call.returned, call.invoked))
         });
+    }
+
+    /// Whether placing `kind` also places dead writes: required ones that nobody sees, which take place just before the next
+    /// write (see `values`). An optional write that leaves the state as it is may then be the one that hides them, and must
+    /// not be passed over as if it did nothing.
+    fn absorbs(&self, kind: u32, id: u32, position: u32) -> bool {
+        let Some(values) = self.values.as_ref().filter(|values| values.is_write(kind)) else { return false };
+        (0..self.required).any(|word| {
+            let mut left = self.cursor.open[word] & !self.cursor.open_pure[word] & !self.arena.bits(id)[word];
+            while left != 0 {
+                let slot = word * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let other = self.cursor.occupants[slot];
+                if values.is_dead_write(self.calls[other as usize].kind, position) {
+                    return true;
+                }
+            }
+            false
+        })
     }
 
     /// If required compare-and-sets are waiting that have no second chance, one of them is next: the only one.

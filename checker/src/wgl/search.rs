@@ -149,8 +149,8 @@ impl<S: Specification> Search<'_, S> {
         draft.state = state;
         let slot = self.cursor.slot(call);
         draft.bits[slot / 64] |= 1 << (slot % 64);
-        self.absorb(draft, call, None);
         let placed = count(&draft.bits[..self.required]);
+        self.absorb(draft, call, None);
         let at = match self.settle(draft, None) {
             Rest::Done => return Ok(Some((id, call))),
             Rest::Before(at) => at,

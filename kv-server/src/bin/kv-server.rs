@@ -8,6 +8,7 @@ use std::thread;
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use kv_server::config::{ServerConfig, Settings};
 use kv_server::shell;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
@@ -69,12 +70,24 @@ fn main() -> ExitCode {
         Err(error) => Cli::command().error(ErrorKind::ValueValidation, error).exit(),
     };
     start_logging(cli.log_format);
+    raise_descriptor_limit();
     match serve(config, cli.exit_on_stdin_close) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Connections and log segments take file descriptors; the usual soft limit of 1,024 is less than the connections alone may
+/// need, and a segment that cannot be created ends the server.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
+    match raised {
+        Ok(limit) => tracing::debug!(limit, "file descriptors"),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
     }
 }
 

@@ -336,6 +336,9 @@ impl Replica {
         let raft = self.clocked.raft();
         let office = (raft.role() == Role::Leader).then(|| raft.term());
         self.writes.abandon_unless(office, &mut out.answers);
+        if office.is_none() {
+            self.reads.abort_confirmed(&mut self.arrived);
+        }
     }
 
     fn apply(&mut self, entry: &Entry<Bytes>, out: &mut ReplicaOutput) {

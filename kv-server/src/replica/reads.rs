@@ -49,6 +49,15 @@ impl Reads {
         }
     }
 
+    /// Confirmed batches that wait for the state machine must start over: leadership is lost, and with it perhaps the entries
+    /// they wait for.
+    pub(super) fn abort_confirmed(&mut self, arrived: &mut Vec<Waiting>) {
+        let batches = self.confirmed.drain(..).flat_map(|(_, batch)| batch);
+        let before = arrived.len();
+        arrived.extend(batches);
+        self.count -= arrived.len() - before;
+    }
+
     /// All batches that were not served must start over.
     pub(super) fn abort_all(&mut self, arrived: &mut Vec<Waiting>) {
         self.count = 0;
@@ -68,5 +77,30 @@ impl Reads {
     fn take(&mut self, id: ReadId) -> Option<Vec<Waiting>> {
         let at = self.unconfirmed.iter().position(|(waiting, _)| *waiting == id)?;
         self.unconfirmed.remove(at).map(|(_, batch)| batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::io::{Ask, RequestId};
+    use super::*;
+
+    #[test]
+    fn confirmed_reads_start_over_when_leadership_is_lost() {
+        // What a confirmed read waits for may be cut off by the next leader: it must not wait for ever.
+        let waiting = |request| Waiting {
+            id: RequestId { connection: 1, request },
+            expires: raft_core::Moment(0),
+            ask: Ask::Read { key: "k".into() },
+        };
+        let mut reads = Reads::default();
+        let (first, second) = (reads.next_id(), reads.next_id());
+        reads.begin(first, vec![waiting(1), waiting(2)]);
+        reads.begin(second, vec![waiting(3)]);
+        reads.confirmed(first, Index(150));
+        let mut arrived = Vec::new();
+        reads.abort_confirmed(&mut arrived);
+        assert_eq!((arrived.len(), reads.len()), (2, 1), "the unconfirmed one is aborted by the core");
+        assert_eq!(reads.served_by(Index(200)).count(), 0);
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::codec::Framed;
 use tokio_util::task::TaskTracker;
 
-use super::Identity;
+use super::{Identity, sockets};
 use crate::limits::{
     HELLO_TIMEOUT, MAX_CLIENT_CONNECTIONS, MAX_CLIENT_FRAME_BYTES, MAX_HELLO_FRAME_BYTES,
     MAX_REQUESTS_PER_CONNECTION, RECONNECT_MAX, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
@@ -107,13 +107,14 @@ async fn serve(
     identity: &Identity,
     events: &mpsc::Sender<ClientEvent>,
 ) -> Result<(), ConnectionError> {
-    stream.set_nodelay(true).map_err(FrameError::Io)?;
+    sockets::prepare(&stream).map_err(FrameError::Io)?;
     let mut framed = handshake(stream);
     let first = timeout(HELLO_TIMEOUT, framed.next()).await.map_err(|_| ConnectionError::Silent)?;
     let Some(hello) = first.transpose()? else { return Ok(()) };
     let checked = hello.check_client();
     let welcome = Welcome { cluster: identity.config.cluster.clone(), id: identity.config.id };
-    framed.send(&checked.clone().map(|()| welcome)).await?;
+    let welcome = checked.clone().map(|()| welcome);
+    timeout(STALLED_WRITE_TIMEOUT, framed.send(&welcome)).await.map_err(|_| ConnectionError::Stalled)??;
     checked.map_err(ConnectionError::Rejected)?;
 
     let (answers, queue) = mpsc::channel(MAX_REQUESTS_PER_CONNECTION);
@@ -132,39 +133,46 @@ async fn converse(
     events: &mpsc::Sender<ClientEvent>,
 ) -> Result<(), ConnectionError> {
     let mut open = 0;
+    let mut stopping = false;
     loop {
         tokio::select! {
             answer = answers.recv() => {
                 // The driver has let go of this connection: it stops, and everything is answered.
                 let Some(answer) = answer else { return Ok(()) };
-                open -= 1;
-                framed.feed(&answer).await?;
-                while let Ok(answer) = answers.try_recv() {
-                    open -= 1;
-                    framed.feed(&answer).await?;
-                }
-                flush(&mut framed).await?;
+                open -= 1 + write(&mut framed, &answer, &mut answers).await?;
             }
-            request = framed.next() => {
+            request = framed.next(), if !stopping => {
                 let Some(request) = request.transpose()? else { return Ok(()) };
                 if open >= MAX_REQUESTS_PER_CONNECTION {
                     let refusal = Response { id: request.id, result: Err(Failure::Overloaded) };
-                    framed.feed(&refusal).await?;
-                    flush(&mut framed).await?;
+                    open -= write(&mut framed, &refusal, &mut answers).await?;
                     continue;
                 }
                 open += 1;
                 let id = RequestId { connection, request: request.id };
-                if events.send(ClientEvent::Asked { id, request }).await.is_err() {
-                    return Ok(());
-                }
+                // The server is stopping: nothing more is taken, but what is owed is still delivered.
+                stopping = events.send(ClientEvent::Asked { id, request }).await.is_err();
             }
         }
     }
 }
 
-async fn flush(framed: &mut Conversation) -> Result<(), ConnectionError> {
-    let flush = SinkExt::<&Response>::flush(framed);
-    timeout(STALLED_WRITE_TIMEOUT, flush).await.map_err(|_| ConnectionError::Stalled)??;
-    Ok(())
+/// Writes an answer and whatever else is there by now; says how many the latter were. A client that takes none of it for a
+/// while is given up, also when it is the buffer that is full.
+async fn write(
+    framed: &mut Conversation,
+    first: &Response,
+    answers: &mut mpsc::Receiver<Response>,
+) -> Result<usize, ConnectionError> {
+    let writing = async {
+        let mut others = 0;
+        framed.feed(first).await?;
+        while let Ok(answer) = answers.try_recv() {
+            others += 1;
+            framed.feed(&answer).await?;
+        }
+        SinkExt::<&Response>::flush(framed).await?;
+        Ok::<usize, FrameError>(others)
+    };
+    Ok(timeout(STALLED_WRITE_TIMEOUT, writing).await.map_err(|_| ConnectionError::Stalled)??)
 }

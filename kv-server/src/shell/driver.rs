@@ -68,6 +68,9 @@ impl Driver {
             }
             self.take_all(&mut inbox)?;
             self.turn(&mut out)?;
+            // While a long log is executed the alarm is always due: without this nobody else would get to run, heartbeats
+            // would stay in their queues, and a leader that just came back would be deposed.
+            tokio::task::yield_now().await;
         }
     }
 

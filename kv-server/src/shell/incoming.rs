@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::Framed;
 
-use super::Identity;
+use super::{Identity, sockets};
 use crate::limits::{
     HELLO_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_PEER_CONNECTIONS, MAX_PEER_FRAME_BYTES, RECONNECT_MAX,
 };
@@ -63,6 +63,7 @@ async fn serve(
     identity: &Identity,
     inputs: &mpsc::Sender<ReplicaInput>,
 ) -> Result<(), IncomingError> {
+    sockets::prepare(&stream).map_err(FrameError::Io)?;
     let config = &identity.config;
     let codec = Codec::<Hello, Result<Welcome, Rejection>>::new(MAX_HELLO_FRAME_BYTES);
     let mut framed = Framed::with_capacity(stream, codec, 64 << 10);
@@ -70,7 +71,8 @@ async fn serve(
     let Some(hello) = first.transpose()? else { return Ok(()) };
     let checked = hello.check_peer(&config.cluster, config.id, |id| config.peers.contains_key(&id));
     let welcome = Welcome { cluster: config.cluster.clone(), id: config.id };
-    framed.send(&checked.as_ref().map(|_| welcome).map_err(Clone::clone)).await?;
+    let welcome = checked.as_ref().map(|_| welcome).map_err(Clone::clone);
+    timeout(HELLO_TIMEOUT, framed.send(&welcome)).await.map_err(|_| IncomingError::Silent)??;
     let hello = checked.map_err(IncomingError::Rejected)?;
 
     let from = hello.from;

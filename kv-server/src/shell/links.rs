@@ -103,7 +103,7 @@ impl Link {
     async fn connect(&self) -> Result<(Replies, OwnedWriteHalf), LinkError> {
         let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await;
         let stream = connecting.map_err(|_| LinkError::ConnectTimeout)??;
-        stream.set_nodelay(true)?;
+        super::sockets::prepare(&stream)?;
         let (read, mut write) = stream.into_split();
         let Identity { config, client_address } = &*self.identity;
         let hello = PeerHello {

@@ -29,6 +29,7 @@ mod driver;
 mod incoming;
 mod links;
 mod log_writer;
+mod sockets;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

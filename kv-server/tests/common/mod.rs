@@ -98,7 +98,7 @@ impl Cluster {
     fn command(&self, id: u64, peer_address: SocketAddr, client_address: SocketAddr) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kv-server"));
         command.args(["--id", &id.to_string(), "--exit-on-stdin-close"]).args(&self.flags);
-        command.arg("--data-dir").arg(self.dir.path().join(id.to_string()));
+        command.arg("--data-dir").arg(self.data_dir(id));
         command.args(["--peer-listen", &peer_address.to_string()]);
         command.args(["--client-listen", &client_address.to_string()]);
         for (peer, server) in self.servers.iter().filter(|(peer, _)| **peer != id) {
@@ -120,6 +120,11 @@ impl Cluster {
         let addresses = free_addresses(2);
         let mut child = self.command(id, addresses[0], addresses[1]).spawn().unwrap();
         ended(&mut child).await
+    }
+
+    /// Where a server keeps its data.
+    pub(crate) fn data_dir(&self, id: u64) -> std::path::PathBuf {
+        self.dir.path().join(id.to_string())
     }
 
     fn log_path(&self, id: u64) -> std::path::PathBuf {

@@ -1,9 +1,12 @@
 //! One server process: started, killed, stopped, continued, and never left behind.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -17,6 +20,20 @@ use crate::schedule::NodeId;
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait until a process that was sent SIGSTOP is seen stopped.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The processes that are alive, as far as is known: for an end without destructors.
+static ALIVE: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Kills every server of this harness, also stopped ones. For an end in which no destructor runs; a closed standard input
+/// alone would not end a server that is stopped.
+pub fn kill_all() {
+    for pid in ALIVE.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        if let Ok(pid) = i32::try_from(*pid) {
+            // One that has ended meanwhile needs no signal.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
 
 /// How a server ended that was asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +67,17 @@ struct Running {
     /// Should it be stopped at that moment, the kernel sends SIGHUP and SIGCONT to its orphaned process group.
     _lifeline: Option<ChildStdin>,
     stopped: bool,
+    /// Its id while it was alive.
+    pid: Option<u32>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Its id may be a stranger's from here on.
+        if let Some(pid) = self.pid {
+            ALIVE.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+        }
+    }
 }
 
 impl ServerProcess {
@@ -77,7 +105,9 @@ impl ServerProcess {
             .spawn()
             .with_context(|| format!("cannot start server n{}: {}", self.id, self.program.display()))?;
         let lifeline = child.stdin.take();
-        self.running = Some(Running { child, _lifeline: lifeline, stopped: false });
+        let pid = child.id();
+        ALIVE.lock().unwrap_or_else(PoisonError::into_inner).extend(pid);
+        self.running = Some(Running { child, _lifeline: lifeline, stopped: false, pid });
         self.fallen = None;
         self.starts += 1;
         Ok(true)
@@ -94,9 +124,14 @@ impl ServerProcess {
         let Some(running) = &mut self.running else { return Ok(false) };
         running.child.start_kill().with_context(|| format!("cannot kill server n{}", self.id))?;
         let ended = tokio::time::timeout(KILL_PATIENCE, running.child.wait()).await;
-        ended.map_err(|_| anyhow!("server n{} survives SIGKILL", self.id))??;
+        let status = ended.map_err(|_| anyhow!("server n{} survives SIGKILL", self.id))??;
         self.running = None;
-        Ok(true)
+        if status.signal() == Some(Signal::SIGKILL as i32) {
+            return Ok(true);
+        }
+        // It was quicker, and ended by itself.
+        self.fallen = Some(status.to_string());
+        Ok(false)
     }
 
     /// Stops the process with SIGSTOP and sees it stopped; says whether that was so.

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_ERROR, print_json, print_text};
-use crate::cluster::MAX_NODES;
+use crate::cluster::{MAX_NODES, kill_all};
 use crate::judge::Limits;
 use crate::program;
 use crate::progress::tell;
@@ -139,7 +139,18 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             let one = run_once(&options, &stop).await;
             listening.abort();
             one
-        })?;
+        });
+        let one = match one {
+            Ok(one) => one,
+            // What earlier runs found is not to be lost for it.
+            Err(error) if !results.is_empty() => {
+                tell(&format!("error: {error:#}"));
+                let found = finish(args, seed, &results)?;
+                let violated = results.iter().any(|one| one.valid == Validity::False);
+                return Ok(if violated { found } else { ExitCode::from(EXIT_ERROR) });
+            }
+            Err(error) => return Err(error),
+        };
         if !args.json {
             print_text(&one.text())?;
         }
@@ -150,6 +161,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 fn finish(args: &RunArgs, seed: u64, results: &[RunResults]) -> anyhow::Result<ExitCode> {
     let valid = results.iter().map(|one| one.valid).max().unwrap_or(Validity::Unknown);
+    // A campaign that was cut short has not shown what was asked.
+    let is_whole = results.len() as u64 == args.test_count;
+    let valid = if is_whole { valid } else { valid.max(Validity::Unknown) };
     let having = |valid: Validity| results.iter().filter(|one| one.valid == valid).count();
     let campaign = Campaign {
         valid,
@@ -219,6 +233,7 @@ fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output
                 _ = terminate.recv() => {}
             }
             if stop.is_cancelled() {
+                kill_all();
                 std::process::exit(i32::from(EXIT_ERROR));
             }
             tell("stopping: healing, final reads, verdict (once more to stop at once)");
@@ -239,6 +254,7 @@ impl Watchdog {
         std::thread::spawn(move || {
             if dropped.recv_timeout(budget) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 tell(&format!("error: the run hangs: it should have ended within {} s", budget.as_secs()));
+                kill_all();
                 std::process::exit(i32::from(EXIT_ERROR));
             }
         });

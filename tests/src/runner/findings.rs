@@ -59,10 +59,20 @@ pub(super) fn of_recovery(recovered: bool, unread: &[String], total: Counts) -> 
 }
 
 /// Whether the faults were real.
-pub(super) fn of_faults(schedule: &Schedule, faults: &[Injected], interrupted: bool) -> Vec<Finding> {
+pub(super) fn of_faults(
+    schedule: &Schedule,
+    asked_for: bool,
+    faults: &[Injected],
+    interrupted: bool,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     if interrupted {
-        findings.push(Finding::new(Weight::Remark, "the run was interrupted before its time"));
+        // Most of what was asked for did not happen.
+        findings.push(Finding::new(Weight::Doubt, "the run was interrupted before its time"));
+    }
+    if schedule.faults.is_empty() && asked_for {
+        let what = "faults were asked for, but none fits the number of servers and the time";
+        findings.push(Finding::new(Weight::Doubt, what));
     }
     if !schedule.faults.is_empty() && faults.iter().all(|fault| !fault.effective) && !interrupted {
         let what = format!("none of the {} planned faults had an effect", schedule.faults.len());
@@ -168,13 +178,18 @@ mod tests {
             what: "kill n1".to_owned(),
             errors: Vec::new(),
         };
-        let verdict = |effects: [bool; 2]| of_faults(&schedule, &effects.map(injected), false);
+        let verdict = |effects: [bool; 2]| of_faults(&schedule, true, &effects.map(injected), false);
         assert_eq!(weigh(&verdict([true, true])), Validity::True);
         assert_eq!(
             verdict([true, false]),
             [Finding::new(Weight::Remark, "the fault at 1 ms had no effect: kill n1")]
         );
         assert_eq!(weigh(&verdict([false, false])), Validity::Unknown);
+        let interrupted = of_faults(&schedule, true, &[injected(true)], true);
+        assert_eq!(weigh(&interrupted), Validity::Unknown, "most of it did not happen");
+        let empty = Schedule { faults: Vec::new(), ..schedule.clone() };
+        assert_eq!(weigh(&of_faults(&empty, true, &[], false)), Validity::Unknown, "no fault fits");
+        assert_eq!(weigh(&of_faults(&empty, false, &[], false)), Validity::True, "none was wanted");
     }
 
     #[test]
