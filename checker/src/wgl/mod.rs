@@ -35,7 +35,8 @@
 //! dominated by a successor of it; so if every configuration that is reached is dominated by one that is explored, a
 //! completion is found if there is one. It also pays for the next two.
 //!
-//! **Useless optional calls.** Right after an optional call *i* that no read followed, a call *y* that would have led from the
+//! **Useless optional calls.** Right after an optional call *i* that no read followed and before which no dead write was
+//! placed, a call *y* that would have led from the
 //! state before *i* to the same state is not tried: that successor without *i* dominates.
 //!
 //! **Expired optional calls** (registers only, [`crate::Access`]). An optional write of *v* is only of use to someone who sees

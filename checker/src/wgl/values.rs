@@ -7,7 +7,8 @@
 //!
 //! **Dead writes.** If nobody has to see *v* any more, a required write of *v* does not matter but for its own return. In any
 //! order the next call after it is another plain write, or there is none: everything else would have to see *v*. So it is
-//! placed for nothing just before the next plain write, and tried by itself only when its own return is due.
+//! placed for nothing just before the next plain write, and tried by itself only when its own return is due. That next plain
+//! write may be an optional one which leaves the state as it was: while a dead write is open, such a one is not useless.
 
 #![expect(clippy::indexing_slicing, reason = "indices are made here; this is the inner loop")]
 
