@@ -51,8 +51,8 @@ impl<P: Command> Log<P> {
         self.entries.get(self.offset(index)?)
     }
 
-    /// The entries from `from` on: at most `count` of them and `bytes` in all, but at least one if there is one (D: a
-    /// single oversized entry still goes, alone).
+    /// The entries from `from` on: at most `count` of them and `bytes` in all, but at least one if there is one (a single
+    /// oversized entry still goes, alone: E08).
     pub(crate) fn slice(&self, from: Index, count: usize, bytes: usize) -> Vec<Entry<P>> {
         let Some(start) = self.offset(from).filter(|&start| start < self.entries.len()) else {
             return Vec::new();

@@ -66,15 +66,13 @@ impl Progress {
     }
 
     /// The peer has no entry equal to the one at `refused`; its own log offers nothing to agree on after `candidate`.
-    /// Returns whether that was news.
-    pub(crate) fn reject(&mut self, refused: Index, candidate: Index) -> bool {
+    pub(crate) fn reject(&mut self, refused: Index, candidate: Index) {
         // A rejection of something acknowledged since, or not the answer to the probe under way, is old.
         let is_probe = matches!(self.mode, Mode::Probe { .. });
         if refused <= self.matched || (is_probe && refused.next() != self.next) {
-            return false;
+            return;
         }
         self.probe_from(candidate.min(refused.previous()).next());
-        true
     }
 
     /// Whether an append with entries may be sent now.

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::durability::Durability;
 use crate::entry::{Command, Entry};
 use crate::error::{Refused, StartError};
-use crate::io::{Breach, Effects, Event, Input, Suspicion, Timer};
+use crate::io::{Breach, Effects, Event, Input, ReadOutcome, Suspicion, Timer};
 use crate::log::Log;
 use crate::message::{Append, AppendOutcome, Body, Message, Outbound};
 use crate::mutant::Mutant;
@@ -228,8 +228,8 @@ impl<P: Command> Raft<P> {
             self.hard.voted_for = None;
             self.leader = None;
         }
-        if let Role::Leader(leadership) = &mut self.role {
-            effects.reads.extend(leadership.reads.abort().map(|id| crate::io::ReadOutcome::Aborted { id }));
+        if matches!(self.role, Role::Leader(_)) {
+            self.abort_reads(effects);
             effects.timers.push(Timer::Election);
         }
         self.role = Role::Follower(Following::default());
@@ -287,11 +287,15 @@ impl<P: Command> Raft<P> {
     pub(crate) fn halt(&mut self, breach: Breach, effects: &mut Effects<P>) {
         self.halted = true;
         self.in_contact = false;
-        if let Role::Leader(leadership) = &mut self.role {
-            effects.reads.extend(leadership.reads.abort().map(|id| crate::io::ReadOutcome::Aborted { id }));
-        }
+        self.abort_reads(effects);
         self.role = Role::Follower(Following::default());
         effects.events.push(Event::Halted(breach));
+    }
+
+    fn abort_reads(&mut self, effects: &mut Effects<P>) {
+        if let Role::Leader(leadership) = &mut self.role {
+            effects.reads.extend(leadership.reads.abort().map(|id| ReadOutcome::Aborted { id }));
+        }
     }
 
     pub(crate) fn send(&self, to: NodeId, body: Body<P>, effects: &mut Effects<P>) {
