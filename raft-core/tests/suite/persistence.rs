@@ -1,6 +1,6 @@
 //! K: what may be said before which write is durable, and what an acknowledgement proves.
 
-use raft_core::{Batch, HardState, Index, Input, NodeId, RoleKind, Term, Timer, Write, WriteAck};
+use raft_core::{Batch, HardState, Index, Input, NodeId, Refused, RoleKind, Term, Timer, Write, WriteAck};
 
 use crate::cluster::Cluster;
 use crate::node::{GRANTED, Node, accepted, append, at, entries, vote_request};
@@ -148,6 +148,9 @@ fn outstanding_writes_are_bounded() {
         node.hear(2, 1, append(at(i, i.min(1)), &[1], 0));
     }
     assert_eq!(node.effects.writes.len(), 2);
+    node.fire(Timer::Election);
+    assert_eq!(node.raft.role(), RoleKind::Follower, "an election would have to write, too");
+    assert_eq!(node.raft.step(Input::Campaign, &mut node.effects), Err(Refused::CannotCampaign));
     node.flush();
     node.fire(Timer::Election);
     assert_eq!(node.raft.role(), RoleKind::Candidate, "and everything goes on when the disk has caught up");

@@ -112,6 +112,8 @@ fn a09_two_leaders_in_one_term_halt_the_node() {
         assert!(node.effects.events.iter().any(is_breach), "{role:?}");
         assert!(node.raft.has_halted());
         assert_eq!(node.raft.step(Input::Propose(vec![1]), &mut node.effects), Err(Refused::Halted));
+        let timers = [Timer::Election, Timer::Heartbeat, Timer::Contact];
+        assert!(!timers.into_iter().any(|timer| node.raft.listens_to(timer)));
     }
 }
 
