@@ -4,9 +4,10 @@
 //! Numbers are relative to the node that hears them: only near to its own term, log and commit index does anything
 //! interesting happen, and the fuzzer would seldom guess them once they have grown.
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use raft_core::{
-    Append, AppendOutcome, AppendResponse, Body, Entry, Index, Message, Payload, Position, Raft, Round, Term,
+    Append, AppendOutcome, AppendResponse, Body, Entry, Index, Message, NodeId, Payload, Position, Raft,
+    Round, Term,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -21,6 +22,8 @@ pub struct Start {
     pub voters: u8,
     pub pre_vote: bool,
     pub narrow_limits: bool,
+    /// It is elected first, in the regular way: by chance that is rare, and much can only go wrong then.
+    pub leads: bool,
     /// By how much the term grows from entry to entry.
     pub terms: [u8; 4],
     /// By how much the node's own is later than that.
@@ -30,7 +33,7 @@ pub struct Start {
 #[derive(Arbitrary, Debug)]
 pub enum Step {
     Receive {
-        from: u8,
+        from: Peer,
         term: Number,
         said: Said,
     },
@@ -38,7 +41,7 @@ pub enum Step {
     Propose(Vec<u8>),
     Read(u8),
     Campaign,
-    Unreachable(u8),
+    Unreachable(Peer),
     /// The state machine reports an index, which need not be true.
     Applied(Number),
     /// So many writes become durable; the node is told about the last, or not yet.
@@ -67,8 +70,12 @@ pub enum Said {
     Rejected { refused: Number, hint: Spot, round: u8 },
 }
 
-/// A term or an index.
-#[derive(Arbitrary, Clone, Copy, Debug)]
+/// A server: most often a member other than the node itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub NodeId);
+
+/// A term or an index: most often the node's own.
+#[derive(Clone, Copy, Debug)]
 pub enum Number {
     /// So far from the node's own.
     Near(i8),
@@ -94,10 +101,33 @@ pub struct Sent {
     pub command: u8,
 }
 
+impl Arbitrary<'_> for Peer {
+    fn arbitrary(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        let peer = match bytes.arbitrary::<u8>()? {
+            0..=127 => 2,
+            128..=223 => 3,
+            other => other % 8,
+        };
+        Ok(Peer(NodeId(u64::from(peer))))
+    }
+}
+
+impl Arbitrary<'_> for Number {
+    fn arbitrary(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        Ok(match bytes.arbitrary::<u8>()? {
+            0..=127 => Number::Near(0),
+            128..=175 => Number::Near(1),
+            176..=207 => Number::Near(-1),
+            208..=247 => Number::Near(bytes.arbitrary::<i8>()? % 8),
+            _ => Number::Exactly(bytes.arbitrary()?),
+        })
+    }
+}
+
 impl Number {
     pub fn from(self, own: u64) -> u64 {
         match self {
-            Number::Near(distance) => own.saturating_add_signed(i64::from(distance % 8)),
+            Number::Near(distance) => own.saturating_add_signed(i64::from(distance)),
             Number::Exactly(number) => number,
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use raft_core::{
-    AppendOutcome, Batch, Body, Config, Effects, Entry, HardState, Index, Input, Limits, NodeId, Outbound,
-    Payload, Raft, ReadId, ReadOutcome, Recovered, Refused, RoleKind, Term, Timer, Write, WriteAck,
+    AppendOutcome, Batch, Body, Config, Effects, Entry, HardState, Index, Input, Limits, Message, NodeId,
+    Outbound, Payload, Raft, ReadId, ReadOutcome, Recovered, Refused, RoleKind, Term, Timer, Write, WriteAck,
 };
 
 use crate::generator::{Start, Step};
@@ -59,7 +59,7 @@ impl Watched {
                 outstanding_writes: 2,
             };
         }
-        Watched {
+        let mut watched = Watched {
             node: boot(config, 0, &disk),
             twin: None,
             effects: Effects::default(),
@@ -70,14 +70,32 @@ impl Watched {
             acknowledged: VecDeque::new(),
             handed: Index::ZERO,
             reads: VecDeque::new(),
+        };
+        if start.leads {
+            watched.be_elected();
         }
+        watched
+    }
+
+    fn be_elected(&mut self) {
+        self.input(Input::Campaign);
+        let next_term = self.node.term().next();
+        for body in [Body::PreVoteResponse { next_term, granted: true }, Body::VoteResponse { granted: true }]
+        {
+            self.persist(usize::MAX, true);
+            for peer in 2..=self.node.config().membership.voters().len() as u64 {
+                let message = Message { term: self.node.term(), body: body.clone() };
+                self.input(Input::Receive { from: NodeId(peer), message });
+            }
+        }
+        assert_eq!(self.node.role(), RoleKind::Leader);
     }
 
     pub fn take(&mut self, step: &Step) {
         match step {
             Step::Receive { from, term, said } => {
                 let message = said.message(*term, &self.node);
-                self.input(Input::Receive { from: NodeId(u64::from(from % 8)), message });
+                self.input(Input::Receive { from: from.0, message });
             }
             Step::Timer(timer) => {
                 let timers = [Timer::Election, Timer::Heartbeat, Timer::Contact];
@@ -86,15 +104,15 @@ impl Watched {
             Step::Propose(commands) => self.input(Input::Propose(commands.clone())),
             Step::Read(id) => self.input(Input::Read(ReadId(u64::from(*id)))),
             Step::Campaign => self.input(Input::Campaign),
-            Step::Unreachable(peer) => self.input(Input::Unreachable(NodeId(u64::from(peer % 8)))),
+            Step::Unreachable(peer) => self.input(Input::Unreachable(peer.0)),
             Step::Applied(index) => self.input(Input::Applied(Index(index.from(self.handed.0)))),
-            Step::Persist { writes, told } => self.persist(usize::from(*writes), *told),
+            Step::Persist { writes, told } => self.persist(usize::from(writes % 4), *told),
             Step::AcknowledgeAgain(which) => {
                 if let Some(ack) = self.acknowledged.get(usize::from(which % 8)) {
                     self.input(Input::Durable(*ack));
                 }
             }
-            Step::Crash { survived } => self.crash(usize::from(*survived)),
+            Step::Crash { survived } => self.crash(usize::from(survived % 4)),
             Step::Resume => {
                 let bytes = postcard::to_stdvec(&self.node).expect("a node can be serialised");
                 let twin = postcard::from_bytes(&bytes).expect("and read back");
@@ -118,11 +136,10 @@ impl Watched {
         self.says_what_the_disk_knows();
         self.hands_out_the_log();
         self.decides_reads(&before, &input, result);
-        if before.has_halted() {
-            assert!(
-                self.node == before && self.effects == Effects::default(),
-                "a halted node does something"
-            );
+        if before.has_halted() || is_from_stranger(&before, &input) {
+            let events = std::mem::take(&mut self.effects.events);
+            assert!(self.node == before && self.effects == Effects::default(), "{input:?} had effects");
+            assert!(events.is_empty() || !before.has_halted(), "a halted node has news");
         }
         self.outstanding.extend(self.effects.writes.drain(..));
         self.effects.clear();
@@ -139,6 +156,7 @@ impl Watched {
         let changes_its_vote =
             was.term == is.term && was.voted_for.is_some() && is.voted_for != was.voted_for;
         assert!(!changes_its_vote, "{was:?} becomes {is:?}");
+        assert!(node.term() <= Term::LIMIT && node.last().index <= Index::LIMIT);
         let keeps = |i| before.entry(Index(i)) == node.entry(Index(i));
         assert!((1..=before.commit().0).all(keeps), "a committed entry has changed");
         assert!(
@@ -168,6 +186,7 @@ impl Watched {
         );
         let writes = self.outstanding.len() + self.effects.writes.len();
         assert!(writes <= limits.outstanding_writes + self.untold + 2, "{writes} writes are outstanding");
+        assert!(self.effects.events.len() <= 4 && self.effects.timers.len() <= 8, "{:?}", self.effects);
         for Outbound { message, .. } in &self.effects.send {
             if let Body::Append(append) = &message.body {
                 assert!(
@@ -270,6 +289,10 @@ impl Watched {
         (self.untold, self.handed) = (0, Index::ZERO);
         self.reads.clear();
     }
+}
+
+fn is_from_stranger(node: &Raft<u8>, input: &Input<u8>) -> bool {
+    matches!(input, Input::Receive { from, .. } if *from == ME || !node.config().membership.contains(*from))
 }
 
 fn boot(config: Config, boot: u64, disk: &Disk) -> Raft<u8> {
