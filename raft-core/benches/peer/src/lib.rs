@@ -8,13 +8,14 @@
 //! to the leader one at a time or in batches of 256, and count when all three have executed them. `throughput` measures the
 //! time that this thread had a processor to itself (not what other programs on the machine left it), taking turns between
 //! the two so that both meet the same weather; `allocations` counts calls of the allocator, in a process of its own because
-//! counting costs time.
+//! counting costs time; `panics` counts hostile sequences of messages that end in a panic.
 //!
 //! Both have pre-vote and check-quorum on, limits that are never met and no logger, and raft-rs has its own `MemStorage` and
 //! `batch_append`. It is measured in two ways: plainly, as its documentation shows it (`propose` for every command, then one
 //! `Ready` for them all); and as fast as it goes, with a proposal message made by hand that shares the bytes of its commands,
 //! and with commitment told by the next append (`skip_bcast_commit`) as raft-core does it too.
 
+pub mod hostile;
 #[path = "../../memory/mod.rs"]
 mod memory;
 mod published;

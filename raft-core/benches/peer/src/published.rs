@@ -22,8 +22,9 @@ pub struct Cluster {
     network: VecDeque<Message>,
 }
 
-struct Node {
-    raw: RawNode<MemStorage>,
+/// One node, with a disk and a state machine that answer at once.
+pub(crate) struct Node {
+    pub(crate) raw: RawNode<MemStorage>,
     /// How many commands it has executed.
     applied: u64,
 }
@@ -84,7 +85,13 @@ impl Cluster {
 }
 
 impl Node {
-    fn start(id: u64, voters: u64, usage: Usage) -> raft::Result<Self> {
+    pub(crate) fn start(id: u64, voters: u64, usage: Usage) -> raft::Result<Self> {
+        let voters = ConfState::from(((1..=voters).collect::<Vec<_>>(), Vec::new()));
+        Node::restart(id, MemStorage::new_with_conf_state(voters), usage)
+    }
+
+    /// From what the disk holds.
+    pub(crate) fn restart(id: u64, disk: MemStorage, usage: Usage) -> raft::Result<Self> {
         let config = Config {
             id,
             max_size_per_msg: 1 << 20,
@@ -94,14 +101,12 @@ impl Node {
             skip_bcast_commit: usage == Usage::Fast,
             ..Config::default()
         };
-        let voters = ConfState::from(((1..=voters).collect::<Vec<_>>(), Vec::new()));
-        let storage = MemStorage::new_with_conf_state(voters);
-        let raw = RawNode::new(&config, storage, &slog::Logger::root(slog::Discard, slog::o!()))?;
+        let raw = RawNode::new(&config, disk, &slog::Logger::root(slog::Discard, slog::o!()))?;
         Ok(Node { raw, applied: 0 })
     }
 
-    /// The loop that the crate's documentation prescribes, with a disk and a state machine that answer at once.
-    fn handle_ready(&mut self, network: &mut VecDeque<Message>) -> raft::Result<()> {
+    /// The loop that the crate's documentation prescribes.
+    pub(crate) fn handle_ready(&mut self, network: &mut VecDeque<Message>) -> raft::Result<()> {
         while self.raw.has_ready() {
             let mut ready = self.raw.ready();
             network.extend(ready.take_messages());
