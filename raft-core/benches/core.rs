@@ -79,9 +79,22 @@ fn append_256(bencher: Bencher<'_, '_>, voters: u64) {
 /// One linearizable read, confirmed by a round of heartbeats.
 #[divan::bench(args = VOTERS)]
 fn read(bencher: Bencher<'_, '_>, voters: u64) {
+    measure_reads(bencher, voters, 1);
+}
+
+/// 256 reads that arrive together: the first begins a round of heartbeats, the others share the next.
+#[divan::bench(args = VOTERS)]
+fn read_256(bencher: Bencher<'_, '_>, voters: u64) {
+    measure_reads(bencher, voters, BATCH as u64);
+}
+
+fn measure_reads(bencher: Bencher<'_, '_>, voters: u64, count: u64) {
     let mut cluster = led(voters, 1024);
-    bencher.counter(ItemsCount::new(1usize)).bench_local(|| cluster.read().expect(ACCEPTED));
-    assert!(cluster.reads() > 0, "no read was confirmed");
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        let before = cluster.reads();
+        cluster.read(count).expect(ACCEPTED);
+        assert_eq!(cluster.reads() - before, count, "not every read was confirmed");
+    });
 }
 
 /// One command again, in logs that hold so many entries already: the cost must not grow with them.

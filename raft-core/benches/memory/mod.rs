@@ -45,9 +45,11 @@ impl Cluster {
         self.settle()
     }
 
-    /// One linearizable read on the leader, to where it is confirmed.
-    pub fn read(&mut self) -> Result<(), Refused> {
-        self.step(0, Input::Read(ReadId(self.reads)))?;
+    /// `count` linearizable reads on the leader, to where all are confirmed.
+    pub fn read(&mut self, count: u64) -> Result<(), Refused> {
+        for id in 0..count {
+            self.step(0, Input::Read(ReadId(id)))?;
+        }
         self.settle()
     }
 
