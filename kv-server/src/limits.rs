@@ -115,7 +115,7 @@ mod tests {
             };
             let prev = Position { index: Index(u64::MAX), term: Term(u64::MAX) };
             let (commit, round) = (Index(u64::MAX), Round(u64::MAX));
-            let append = Append { prev, entries: vec![entry; count], commit, round };
+            let append = Append { prev, entries: vec![entry; count].into(), commit, round };
             let message: PeerMessage = Message { term: Term(u64::MAX), body: Body::Append(append) };
             let mut buffer = BytesMut::new();
             Codec::<(), PeerMessage>::new(MAX_PEER_FRAME_BYTES).encode(&message, &mut buffer).unwrap();

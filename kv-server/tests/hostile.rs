@@ -134,7 +134,8 @@ async fn impossible_messages_of_a_peer_do_no_harm() {
         (0, vec![entry(1, u64::MAX)]),
     ] {
         let prev = Position { index: Index(u64::MAX), term: Term(3) };
-        let append = Append { prev, entries, commit: Index(u64::MAX), round: Round(u64::MAX) };
+        let append =
+            Append { prev, entries: entries.into(), commit: Index(u64::MAX), round: Round(u64::MAX) };
         stream.send(&Message { term: Term(term), body: Body::Append(append) }).await.unwrap();
     }
     eventually("a line in the log", async || cluster.log(leader).contains("ignored a message")).await;

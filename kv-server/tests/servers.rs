@@ -291,7 +291,7 @@ async fn a_server_that_executes_a_long_log_at_its_start_still_answers() {
     let entry = |index| Entry { index, term: last.term, payload: Payload::Command(command.clone()) };
     for first in (0..ENTRIES).step_by(10_000) {
         let entries = (1..=10_000).map(|i| entry(Index(last.index.0 + first + i))).collect();
-        wal.append(&Batch { hard_state: None, entries }).unwrap();
+        wal.append(&Batch::new(None, entries)).unwrap();
         wal.sync().unwrap();
     }
     drop(wal);

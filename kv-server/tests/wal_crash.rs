@@ -4,10 +4,14 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_server::wal::{Damage, Evidence, Recovered, Wal, WalError, WalOptions};
-use raft_core::{Batch, Entry, HardState, Index, NodeId, Payload, Term};
+use kv_server::wal::{Damage, Evidence, Misfit, Recovered, Wal, WalError, WalOptions};
+use raft_core::{
+    Batch, Chunk, Entries, Entry, HardState, Index, Install, Membership, NodeId, Payload, Position,
+    SnapshotMeta, Term,
+};
 use tempfile::TempDir;
 
 const SECTOR: usize = 512;
@@ -32,10 +36,8 @@ fn batch(term: u64, vote: u64, first: u64, values: &[&str]) -> Batch<Bytes> {
         term: Term(term),
         payload: Payload::Command(Bytes::copy_from_slice(value.as_bytes())),
     };
-    Batch {
-        hard_state: Some(HardState { term: Term(term), voted_for: Some(NodeId(vote)) }),
-        entries: (first..).zip(values).map(entry).collect(),
-    }
+    let hard_state = HardState::new(Term(term), Some(NodeId(vote)));
+    Batch::new(Some(hard_state), (first..).zip(values).map(entry).collect())
 }
 
 fn segment(dir: &Path, sequence: u64) -> PathBuf {
@@ -294,7 +296,7 @@ fn rotated() -> (TempDir, Vec<Entry<Bytes>>) {
         let batch = batch(1, 1, index, &[&format!("{index} {}", "v".repeat(1000))]);
         wal.append(&batch).unwrap();
         wal.sync().unwrap();
-        entries.extend(batch.entries);
+        entries.extend_from_slice(&batch.entries);
     }
     let segments: Vec<_> = wal.segments().map(|s| (s.sequence, s.highest.0)).collect();
     assert_eq!(segments, [(1, 4), (2, 8), (3, 12), (4, 14)]);
@@ -422,7 +424,64 @@ fn impossible_batches_are_refused_and_change_nothing() {
     wal.sync().unwrap();
     drop(wal);
     let recovered = open(dir.path()).unwrap();
-    assert_eq!(recovered.entries, batch(2, 1, 1, &["one", "two"]).entries);
+    assert_eq!(recovered.entries, *batch(2, 1, 1, &["one", "two"]).entries);
+}
+
+#[test]
+fn a_batch_with_a_snapshot_is_refused_as_a_whole() {
+    let dir = scratch();
+    let (mut wal, _) = Wal::open(dir.path(), options()).unwrap();
+    wal.append(&batch(2, 1, 1, &["one"])).unwrap();
+    let last = Position { index: Index(9), term: Term(2) };
+    let snapshot = Arc::new(SnapshotMeta { last, membership: Arc::new(Membership::new([NodeId(1)])) });
+    let chunk = Some(Chunk { last, offset: 0, data: b"part".to_vec() });
+    let install = Some(Install { snapshot, keeps_log: false });
+    let nothing = Batch::new(None, Entries::none());
+    for refused in [
+        Batch { chunk: chunk.clone(), ..nothing.clone() },
+        Batch { install: install.clone(), ..nothing },
+        Batch { chunk, install, ..batch(3, 2, 2, &["two"]) },
+    ] {
+        assert!(matches!(wal.append(&refused), Err(WalError::InvalidBatch(Misfit::Snapshot))), "{refused:?}");
+    }
+    wal.sync().unwrap();
+    drop(wal);
+    let recovered = open(dir.path()).unwrap();
+    let kept = batch(2, 1, 1, &["one"]);
+    assert_eq!((Some(recovered.hard_state), &recovered.entries[..]), (kept.hard_state, &kept.entries[..]));
+}
+
+#[test]
+fn entries_of_every_kind_and_a_lost_tail_are_recovered() {
+    let dir = scratch();
+    let (mut wal, _) = Wal::open(dir.path(), options()).unwrap();
+    let members = Membership::new([1, 2, 3].map(NodeId)).with_learners([NodeId(4)]);
+    let payloads =
+        [Payload::Noop, Payload::Membership(Arc::new(members)), Payload::Command(Bytes::from_static(b"c"))];
+    let entry = |(index, payload)| Entry { index: Index(index), term: Term(1), payload };
+    let lost_tail = Some(Position { index: Index(7), term: Term(1) });
+    let hard_state = HardState { lost_tail, ..HardState::new(Term(2), None) };
+    let written = Batch::new(Some(hard_state), (1..).zip(payloads).map(entry).collect());
+    wal.append(&written).unwrap();
+    wal.sync().unwrap();
+    drop(wal);
+    let recovered = open(dir.path()).unwrap();
+    assert_eq!((recovered.hard_state, &recovered.entries[..]), (hard_state, &written.entries[..]));
+}
+
+#[test]
+fn a_log_of_another_version_is_named_and_not_read() {
+    const HEADER: usize = 40;
+    let dir = scratch();
+    drop(Wal::open(dir.path(), options()).unwrap());
+    let file = segment(dir.path(), 1);
+    let mut bytes = fs::read(&file).unwrap();
+    assert_eq!(bytes[8..12], 2u32.to_le_bytes(), "a change of format takes the next version");
+    bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
+    bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&file, &bytes).unwrap();
+    assert!(matches!(open(dir.path()), Err(WalError::UnsupportedVersion { found: 1, known: 2, .. })));
 }
 
 #[test]
@@ -436,7 +495,7 @@ fn a_group_past_its_limit_is_split_and_loses_nothing() {
         for index in 1..=7 {
             let batch = batch(1, 1, index, &[&big]);
             wal.append(&batch).unwrap();
-            entries.extend(batch.entries);
+            entries.extend_from_slice(&batch.entries);
         }
         let written: u64 = wal.segments().map(|segment| segment.bytes).sum();
         assert!(written > 12 << 20, "two at a time, and the last ones wait");

@@ -54,7 +54,7 @@ impl Model {
         });
         let voted_for = vote.then_some(NodeId(2));
         let changed = later > 0 || vote;
-        Batch { hard_state: changed.then_some(HardState { term, voted_for }), entries: entries.collect() }
+        Batch::new(changed.then_some(HardState::new(term, voted_for)), entries.collect())
     }
 
     fn accept(&mut self, batch: &Batch<Bytes>) {

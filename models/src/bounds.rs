@@ -139,6 +139,8 @@ impl Bounds {
     pub(crate) fn config(&self, id: NodeId, mutant: MutantSwitch) -> Config {
         let mut config = Config::new(id, self.ids());
         config.pre_vote = self.pre_vote;
+        // Without either nobody asks who was heard when, and servers are not sticky.
+        config.check_quorum = self.pre_vote || self.contact_timer;
         config.limits.append_entries = self.append_entries;
         config.mutant = mutant;
         config

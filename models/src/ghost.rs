@@ -31,10 +31,12 @@ pub(crate) struct Committed {
     pub(crate) in_term: Term,
 }
 
-/// A command as a number; a no-op is none of them.
+/// A command as a number; a no-op is none of them. (Nor is a membership, but all of those are one: nobody changes the
+/// members here.)
 pub(crate) fn payload_number(entry: &Entry<u8>) -> u16 {
     match entry.payload {
         Payload::Noop => 256,
+        Payload::Membership(_) => 257,
         Payload::Command(command) => u16::from(command),
     }
 }

@@ -40,8 +40,8 @@
 //! - **Execution.** Committed entries are executed at once.
 //! - **Names.** States that differ only in the servers' names are one. The image of a server under other names is made by
 //!   letting the renamed server live the same life, so no field is forgotten.
-//! - **Numbers nobody can ask for** (write sequence numbers from before, the boot number, and without pre-vote and contact
-//!   timers who was heard when) do not tell states apart.
+//! - **Numbers nobody can ask for** (write sequence numbers from before, the boot number, how many bytes are under way, and
+//!   without pre-vote and contact timers who was heard when) do not tell states apart.
 //! - A state is filed under 64 bits of hash, as is usual: among 16 million states two collide with a chance of about 1 in
 //!   100,000.
 //!
@@ -50,7 +50,8 @@
 //! - Anything beyond the bounds. A bug that takes three servers, five terms and two crashes passes unseen.
 //! - Liveness. Reachability is checked, progress under a fair schedule is not.
 //! - The paths that are not taken: `Input::Unreachable`, `Input::Campaign`, slow execution, a full window or quota, hostile
-//!   messages, acknowledgements from an earlier boot, changes of membership, snapshots.
+//!   messages, acknowledgements from an earlier boot, changes of membership, snapshots, transfers of leadership, requests that
+//!   followers forward, leases, logs that lost their end.
 //! - Leader completeness and election safety remember all leaders of a run; log matching compares the logs that exist.
 //! - Two seeded bugs, match-regress and clear-vote-on-step-down, are caught by monotonicity, not seen to break Figure 3: within
 //!   these bounds other guards of the core stand before it.
@@ -85,7 +86,7 @@ pub use bounds::{Bounds, BoundsError};
 pub use browser::{BrowserError, browse};
 pub use check::{Engine, Finding, Kind, Options, Progress, Report, Verdict, check, explore};
 pub use cluster::{Action, Cluster};
-pub use mutants::{Hunt, hunt, hunts};
+pub use mutants::{Hunt, NoScenario, hunt, hunts};
 pub use property::{Law, Witness};
 pub use scenario::{Scenario, Set, scenario, scenarios};
 pub use state::State;

@@ -221,7 +221,7 @@ const SCENARIOS: &[Scenario] = &[
         about: "two terms and two reads",
         bounds: Bounds { terms: 2, log: 2, reads: 2, ..SMALL },
         reaches: &[Witness::SecondLeader, Witness::ReadServed, Witness::ReadAborted],
-        states: Some(422_196),
+        states: Some(426_388),
         set: Set::Ci,
     },
     Scenario {
@@ -243,7 +243,7 @@ const SCENARIOS: &[Scenario] = &[
             Witness::ElectedAfterCrash,
             Witness::ReadServed,
         ],
-        states: Some(9_721_999),
+        states: Some(9_824_487),
         set: Set::Ci,
     },
     Scenario {

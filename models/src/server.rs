@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raft_core::{
-    Effects, Entry, Event, HardState, Input, Message, NodeId, Raft, ReadId, ReadOutcome, Recovered, RoleKind,
-    Term, Timer, Write,
+    Apply, Effects, Entry, Event, HardState, Input, Message, NodeId, Raft, ReadId, ReadOutcome, Recovered,
+    RoleKind, Term, Timer, Write,
 };
 use serde::Serialize;
 
@@ -130,8 +130,8 @@ impl Server {
     /// delivered here (see the crate's documentation).
     fn restart(&self, config: raft_core::Config) -> Reaction {
         let mut reaction = Reaction::of(self.clone());
-        let recovered =
-            Recovered { boot: 0, hard_state: self.disk.hard_state, entries: self.disk.entries.clone() };
+        let Disk { hard_state, entries } = self.disk.clone();
+        let recovered = Recovered { hard_state, entries, ..Recovered::nothing() };
         match Raft::start(config, recovered, &mut Effects::default()) {
             Ok(raft) => reaction.server.raft = Some(raft),
             Err(_) => reaction.broken.add(Flags::law(Law::LegalRestart)),
@@ -214,7 +214,9 @@ impl Reaction {
             self.server.queue.extend(effects.writes);
             for event in &effects.events {
                 self.broken.add_if(matches!(event, Event::Halted(_)), Flags::law(Law::NoHalt));
-                self.broken.add_if(matches!(event, Event::Suspect { .. }), Flags::law(Law::NoSuspicion));
+                // The members never change here, so that nobody is a stranger.
+                let is_suspect = matches!(event, Event::Suspect { .. } | Event::Stranger { .. });
+                self.broken.add_if(is_suspect, Flags::law(Law::NoSuspicion));
             }
             for outcome in effects.reads {
                 let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = outcome;
@@ -224,9 +226,16 @@ impl Reaction {
                 self.server.reads.retain(|waiting| *waiting != id);
                 self.reads.push(outcome);
             }
-            self.applied.extend(effects.apply.iter().cloned());
-            if let Some(last) = effects.apply.last() {
-                next = Some(Input::Applied(last.index));
+            let applied_to = effects.apply.last().map(Apply::index);
+            for step in effects.apply {
+                match step {
+                    Apply::Entry(entry) => self.applied.push(entry),
+                    // Nobody here ever takes one.
+                    Apply::Snapshot(_) => self.broken.add(Flags::law(Law::StateMachineSafety)),
+                }
+            }
+            if let Some(last) = applied_to {
+                next = Some(Input::Applied(last));
             } else if bounds.slow_writes == 0
                 && let Some(write) = self.server.queue.pop_front()
             {

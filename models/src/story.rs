@@ -276,8 +276,9 @@ pub(crate) fn view(filed: &Filed) -> String {
 }
 
 fn entry(entry: &Entry<u8>) -> String {
-    match entry.payload {
+    match &entry.payload {
         Payload::Noop => format!("{}@t{}", entry.index, entry.term),
+        Payload::Membership(_) => format!("{}@t{}=members", entry.index, entry.term),
         Payload::Command(command) => format!("{}@t{}={command}", entry.index, entry.term),
     }
 }
@@ -288,13 +289,13 @@ impl std::fmt::Display for Sent {
         write!(f, "{from}->{to} t{term} ")?;
         let answer = |granted: bool| if granted { "yes" } else { "no" };
         match body {
-            Body::PreVoteRequest { next_term, last } => {
+            Body::PreVoteRequest { next_term, last, .. } => {
                 write!(f, "pre-vote for t{next_term}? (log {}@t{})", last.index, last.term)
             }
             Body::PreVoteResponse { next_term, granted } => {
                 write!(f, "pre-vote for t{next_term}: {}", answer(*granted))
             }
-            Body::VoteRequest { last } => write!(f, "vote? (log {}@t{})", last.index, last.term),
+            Body::VoteRequest { last, .. } => write!(f, "vote? (log {}@t{})", last.index, last.term),
             Body::VoteResponse { granted } => write!(f, "vote: {}", answer(*granted)),
             Body::Append(append) => {
                 let entries: Vec<String> = append.entries.iter().map(entry).collect();
@@ -312,6 +313,8 @@ impl std::fmt::Display for Sent {
                 }
                 if response.round.0 > 0 { write!(f, ", round {}", response.round.0) } else { Ok(()) }
             }
+            // What servers say about snapshots, transfers and forwarded requests: not here yet.
+            other => write!(f, "{other:?}"),
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::config::Config;
 use crate::entry::Command;
 use crate::error::{Refused, StartError};
 use crate::io::{Effects, Input, Timer};
-use crate::raft::{Raft, Recovered};
+use crate::raft::Raft;
+use crate::reads::LeaseClock;
+use crate::recovery::Recovered;
 
 /// An instant of the host's monotonic clock: nanoseconds since any fixed moment of its choosing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -30,7 +32,7 @@ impl Add<Duration> for Moment {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Timing {
-    /// `t`: elections start after `[t, 2t)` without a leader, and a leader without a quorum gives up after `t` to `2t`.
+    /// `t`: the same on all servers of a cluster. Elections start after `[t, 2t)` without a leader, and a leader without a quorum gives up after `t` to `2t`.
     pub election: Duration,
     /// Time between heartbeats. Well below `election`, or nothing will ever be stable.
     pub heartbeat: Duration,
@@ -48,6 +50,7 @@ pub struct Clocked<P> {
     election: Option<Moment>,
     heartbeat: Option<Moment>,
     contact: Option<Moment>,
+    lease: LeaseClock,
     jitter: u64,
 }
 
@@ -69,15 +72,24 @@ impl<P: Command> Clocked<P> {
             return Err(StartError::Timing { election: timing.election, heartbeat: timing.heartbeat });
         }
         let raft = Raft::start(config, recovered, effects)?;
-        let mut clocked =
-            Clocked { raft, timing, election: None, heartbeat: None, contact: None, jitter: seed };
+        let mut clocked = Clocked {
+            raft,
+            timing,
+            election: None,
+            heartbeat: None,
+            contact: None,
+            lease: LeaseClock::default(),
+            jitter: seed,
+        };
         clocked.arm(now, effects);
         Ok(clocked)
     }
 
     /// Fires every timer that is due at `now`, then hands in `input`, if there is one.
     ///
-    /// `now` that lies before an earlier one is taken as it is: timers just run longer.
+    /// `now` is to be read after the input has come in: an older one makes this server believe that it heard from its leader
+    /// earlier than it did, and leases rest on that. One that lies before an earlier one is taken as it is: timers just run
+    /// longer.
     ///
     /// # Errors
     /// As [`Raft::step`]; the effects of the timers stand nevertheless.
@@ -89,11 +101,27 @@ impl<P: Command> Clocked<P> {
     ) -> Result<(), Refused> {
         self.fire_due(now, effects);
         let result = match input {
+            Some(Input::Read(id)) if self.lease.holds(now) && self.raft.read_on_lease(id, effects) => Ok(()),
             Some(input) => self.raft.step(input, effects),
-            None => Ok(()),
+            None => return Ok(()),
         };
         self.arm(now, effects);
+        self.watch_lease(now);
         result
+    }
+
+    /// Whether a read at `now` would be served without asking anybody.
+    #[must_use]
+    pub fn holds_lease(&self, now: Moment) -> bool {
+        self.lease.holds(now)
+    }
+
+    fn watch_lease(&mut self, now: Moment) {
+        if let Some(lease) = self.raft.config().lease {
+            let mutant = self.raft.config().mutant;
+            let length = lease.length(self.timing.election, mutant);
+            self.lease.observe(now, length, self.raft.confirmation(), mutant);
+        }
     }
 
     /// When the next timer runs out: call [`step`](Self::step) then at the latest.
@@ -124,6 +152,7 @@ impl<P: Command> Clocked<P> {
                 let _ = self.raft.step(Input::Timer(timer), effects);
             }
             self.arm(now, effects);
+            self.watch_lease(now);
         }
     }
 

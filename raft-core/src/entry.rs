@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
+use crate::membership::Membership;
 use crate::types::{Index, Position, Term};
 
 /// What the host's state machine executes; opaque to the protocol but for its size.
@@ -47,6 +49,8 @@ pub enum Payload<P> {
     Noop,
     /// A command of the host's.
     Command(P),
+    /// The members of the cluster from here on, in force as soon as the entry is in a log (§6).
+    Membership(Arc<Membership>),
 }
 
 /// Bytes that an entry takes on the wire besides its command, roughly.
@@ -77,6 +81,15 @@ impl<P: Command> Entry<P> {
             + match &self.payload {
                 Payload::Noop => 0,
                 Payload::Command(command) => command.size(),
+                Payload::Membership(membership) => membership.size(),
             }
+    }
+
+    /// The membership that this entry brings into force.
+    pub(crate) fn membership(&self) -> Option<&Arc<Membership>> {
+        match &self.payload {
+            Payload::Membership(membership) => Some(membership),
+            _ => None,
+        }
     }
 }

@@ -68,6 +68,41 @@ mutants! {
     ActBeforeTermDurable = "act-before-term-durable";
     /// An old acknowledgement marks rewritten entries durable (etcd-io/raft's append ABA race).
     StaleAckAba = "stale-ack-aba";
+    /// The members change before the leader has committed in its own term (Ongaro, raft-dev 2015: the single-server bug).
+    ReconfigureBeforeOwnCommit = "reconfigure-before-own-commit";
+    /// A second change of the members begins before the first is committed (what etcd's pendingConf is for).
+    TwoPendingChanges = "two-pending-changes";
+    /// Of a joint membership only the new voters' majority is asked (§6).
+    JointOneMajority = "joint-one-majority";
+    /// A membership stays in force when its entry is cut off (§6).
+    ConfigNotRolledBack = "config-not-rolled-back";
+    /// The members are not taken over from a snapshot (async-raft #133, canonical/raft #250, openraft #1808).
+    SnapshotDropsConfig = "snapshot-drops-config";
+    /// The term of the last compacted entry is taken for 0 (RedisLabs/raft #49).
+    AppendAfterCompaction = "append-after-compaction";
+    /// Learners count in quorums (dragonboat #94).
+    LearnerCounts = "learner-counts";
+    /// An answer to an earlier forwarded read releases a later one (etcd #20418).
+    ReadContextReuse = "read-context-reuse";
+    /// A leader serves from its lease while it hands over leadership (raft-rs #234).
+    LeaseSurvivesTransfer = "lease-survives-transfer";
+    /// A lease lasts a whole election timeout by the leader's clock, however wrong that is (TiKV #1593).
+    LeaseIgnoresDrift = "lease-ignores-drift";
+    /// A lease is counted from when it was confirmed, not from when it was asked for: a pause in between is forgotten
+    /// (openraft #1749).
+    LeaseSurvivesPause = "lease-survives-pause";
+    /// A server that restarts has forgotten that it heard from a leader and votes at once, within that leader's lease.
+    LeaseForgottenAtRestart = "lease-forgotten-at-restart";
+    /// A server that hears of a later term forgets that it has just echoed its leader's round, and votes within that leader's
+    /// lease (this project's own first version).
+    LeaseForgottenWithTerm = "lease-forgotten-with-term";
+    /// A pre-vote's refusal does not tell the newer term: a server with a shorter log and a higher term blocks elections
+    /// (openraft #1796, canonical/raft #279, etcd-io/raft #159).
+    PrevoteDeadlock = "prevote-deadlock";
+    /// A single voter executes what is not durable yet (etcd #14370).
+    ApplyBeforePersist = "apply-before-persist";
+    /// A server that lost the end of its log votes as if it never had it (Alagappan et al., "Protocol-Aware Recovery").
+    VoteWithLostTail = "vote-with-lost-tail";
 }
 
 impl fmt::Display for Mutant {
@@ -99,6 +134,12 @@ pub struct MutantSwitch {
 }
 
 impl MutantSwitch {
+    /// No bug.
+    pub const OFF: MutantSwitch = MutantSwitch {
+        #[cfg(feature = "mutants")]
+        on: None,
+    };
+
     /// A switch with this bug on.
     #[cfg(feature = "mutants")]
     #[must_use]

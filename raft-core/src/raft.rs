@@ -1,35 +1,20 @@
 //! The node: one value, one method that changes it.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::durability::Durability;
-use crate::entry::{Command, Entry};
-use crate::error::{Refused, StartError};
-use crate::io::{Breach, Effects, Event, Input, ReadOutcome, Suspicion, Timer};
+use crate::entry::Command;
+use crate::error::Refused;
+use crate::event::{Breach, Event};
+use crate::io::{Abandoned, Apply, Effects, Input, ReadOutcome, Timer};
 use crate::log::Log;
-use crate::message::{Append, AppendOutcome, Body, Message, Outbound};
+use crate::membership::Membership;
+use crate::message::{Body, Message, Outbound};
 use crate::mutant::Mutant;
 use crate::role::{Following, Leadership, Role};
-use crate::types::{HardState, Index, NodeId, Position, Round, Term};
-
-/// What the host found on stable storage.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Recovered<P> {
-    /// A number that no earlier run of this server had, so that acknowledgements from then mark nothing now.
-    pub boot: u64,
-    /// Term and vote.
-    pub hard_state: HardState,
-    /// The log from its first entry.
-    pub entries: Vec<Entry<P>>,
-}
-
-impl<P> Recovered<P> {
-    /// A server that starts for the first time.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Recovered { boot: 0, hard_state: HardState::default(), entries: Vec::new() }
-    }
-}
+use crate::snapshots::SnapshotMeta;
+use crate::types::{HardState, Index, NodeId, Ticket};
 
 /// One server's part in the protocol. See the [crate's documentation](crate) for how to drive it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -44,67 +29,49 @@ pub struct Raft<P> {
     pub(crate) in_contact: bool,
     pub(crate) role: Role,
     pub(crate) log: Log<P>,
-    pub(crate) durability: Durability,
+    pub(crate) durability: Durability<P>,
+    /// The latest snapshot that the host has on stable storage.
+    pub(crate) snapshot: Option<Arc<SnapshotMeta>>,
+    /// The snapshot is to take the place of the state machine's state.
+    pub(crate) restores: bool,
     /// Figure 2, commitIndex.
     pub(crate) commit: Index,
     /// The last entry handed to the host for execution.
     pub(crate) handed: Index,
     /// Figure 2, lastApplied, as the host reports it.
     pub(crate) applied: Index,
+    /// Bytes of the entries in `(applied, handed]`.
+    pub(crate) unapplied_bytes: usize,
+    /// The number of the latest request that was forwarded.
+    pub(crate) forwards: u64,
     pub(crate) halted: bool,
 }
 
 impl<P: Command> Raft<P> {
-    /// Starts a node, as a follower (A04), from what its stable storage holds. The commit index is not among that: it is
-    /// learned again from the leader (A11).
-    ///
-    /// # Errors
-    /// A configuration that makes no sense, or a recovered state that no prefix of the write stream leaves.
-    pub fn start(
-        config: Config,
-        recovered: Recovered<P>,
-        effects: &mut Effects<P>,
-    ) -> Result<Self, StartError> {
-        config.check()?;
-        let Recovered { boot, mut hard_state, entries } = recovered;
-        if config.mutant.is(Mutant::ForgetTerm) {
-            // Its disk was never told the term: the log's own is the best it has.
-            hard_state.term = hard_state.term.max(entries.last().map(|entry| entry.term).unwrap_or_default());
-        }
-        let log = Log::recover(entries, hard_state.term)?;
-        effects.timers.push(Timer::Election);
-        Ok(Raft {
-            config,
-            hard: hard_state,
-            leader: None,
-            in_contact: false,
-            role: Role::Follower(Following::default()),
-            durability: Durability::recover(boot, hard_state, log.last().index),
-            log,
-            commit: Index::ZERO,
-            handed: Index::ZERO,
-            applied: Index::ZERO,
-            halted: false,
-        })
-    }
-
     /// Handles one input completely and appends to `effects` what is to be done about it.
     ///
     /// # Errors
-    /// [`Refused`] answers the host's own requests ([`Input::Propose`], [`Input::Read`], [`Input::Campaign`]) and means
+    /// [`Refused`] answers the host's own requests (proposals, reads, campaigns, transfers, changes, compaction) and means
     /// that nothing happened. Everything else always returns `Ok`; whatever a message contains, it neither fails nor
     /// panics.
     pub fn step(&mut self, input: Input<P>, effects: &mut Effects<P>) -> Result<(), Refused> {
         if self.halted {
             return match input {
-                Input::Propose(_) | Input::Read(_) | Input::Campaign => Err(Refused::Halted),
-                _ => Ok(()),
+                Input::Receive { .. } | Input::Timer(_) | Input::Durable(_) | Input::StorageFailed => Ok(()),
+                Input::Applied(_) | Input::Unreachable(_) => Ok(()),
+                Input::SnapshotChunk { .. } | Input::SnapshotUnavailable { .. } => Ok(()),
+                _ => Err(Refused::Halted),
             };
         }
         let before = (self.role.kind(), self.hard.term, self.leader());
+        let membership = Arc::clone(self.log.membership());
         let result = self.handle(input, effects);
         if !self.halted {
             self.settle(effects);
+        }
+        let latest = self.log.membership();
+        if !Arc::ptr_eq(latest, &membership) && *latest != membership {
+            effects.events.push(Event::Membership(Arc::clone(self.log.membership())));
         }
         let after = (self.role.kind(), self.hard.term, self.leader());
         if before != after {
@@ -122,29 +89,37 @@ impl<P: Command> Raft<P> {
             Input::Propose(commands) => return self.propose(commands, effects),
             Input::Read(id) => return self.read(id, effects),
             Input::Durable(ack) => self.durability.acknowledge(ack),
-            Input::Applied(index) => self.applied = self.applied.max(index.min(self.handed)),
+            Input::StorageFailed => self.halt(Breach::StorageFailed, effects),
+            Input::Applied(index) => self.note_applied(index),
             Input::Unreachable(peer) => self.peer_unreachable(peer),
-            Input::Campaign if matches!(self.role, Role::Leader(_)) || self.is_overloaded() => {
-                return Err(Refused::CannotCampaign);
+            Input::Campaign => return self.campaign_as_told(effects),
+            Input::StepDown => return self.step_down(effects),
+            Input::TransferLeadership(to) => return self.transfer_leadership(to, effects),
+            Input::ForgetLeader => return self.forget_leader(effects),
+            Input::SetCheckQuorum(on) => return self.set_check_quorum(on),
+            Input::ChangeMembership { changes, transition } => {
+                return self.change_membership(&changes, transition, effects);
             }
-            Input::Campaign => self.campaign(effects),
+            Input::LeaveJoint => return self.leave_joint(effects),
+            Input::Compact { snapshot, through } => return self.compact(snapshot, through, effects),
+            Input::SnapshotChunk { to, last, offset, data, done } => {
+                self.send_chunk(to, last, offset, data, done, effects);
+            }
+            Input::SnapshotUnavailable { to } => self.snapshot_unavailable(to),
+            Input::RequestSnapshot => return self.request_snapshot(effects),
         }
         Ok(())
     }
 
     /// What every step ends with: changes become a write, promises whose writes are durable are spoken, and what is
     /// committed goes to the state machine.
-    fn settle(&mut self, effects: &mut Effects<P>) {
+    pub(crate) fn settle(&mut self, effects: &mut Effects<P>) {
+        self.note_repair(effects);
         self.issue_write(effects);
         self.keep_promises(effects);
         // A single voter may just have become leader by its own durable vote.
         self.issue_write(effects);
-        let limit = self.config.limits.unapplied_entries as u64;
-        while self.handed < self.commit && self.handed.distance_from(self.applied) < limit {
-            let Some(entry) = self.log.get(self.handed.next()) else { break };
-            effects.apply.push(entry.clone());
-            self.handed = self.handed.next();
-        }
+        self.hand_out(effects);
         debug_assert!(self.applied <= self.handed && self.handed <= self.commit);
         debug_assert!(self.commit <= self.log.last().index, "only what is in the log is committed");
     }
@@ -153,72 +128,44 @@ impl<P: Command> Raft<P> {
         effects.writes.extend(self.durability.issue(self.hard, &self.log, self.config.mutant));
     }
 
-    /// Figure 2, "rules for servers", and the gate for everything that comes from outside.
-    fn receive(&mut self, from: NodeId, message: Message<P>, effects: &mut Effects<P>) {
-        if let Some(reason) = self.suspicion(from, &message) {
-            effects.events.push(Event::Suspect { from, reason });
-            return;
+    /// Figure 2, "if commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\]", in bounded portions (E12).
+    fn hand_out(&mut self, effects: &mut Effects<P>) {
+        if self.restores {
+            // A snapshot stands where the next entries were. It can be read once it is on stable storage (F18).
+            let Some(snapshot) = self.snapshot.clone().filter(|_| self.durability.holds_snapshot()) else {
+                return;
+            };
+            self.restores = false;
+            self.handed = snapshot.last.index;
+            self.unapplied_bytes = 0;
+            effects.apply.push(Apply::Snapshot(snapshot));
         }
-        let Message { term, body } = message;
-        // An acknowledgement needs no write, and may be what the backlog waits for.
-        let needs_no_write = matches!(body, Body::AppendResponse(_)) && term <= self.hard.term;
-        if self.is_overloaded() && !needs_no_write {
-            return effects.events.push(Event::Overloaded { from });
-        }
-        // Pre-votes live outside of terms: asking changes nobody's, and a grant may come from an older one (diss. 9.6).
-        match body {
-            Body::PreVoteRequest { next_term, last } => {
-                return self.on_pre_vote_request(from, term, next_term, last, effects);
+        let limits = self.config.limits;
+        let last = match self.config.apply_durable {
+            true => self.commit.min(self.durability.log_end()),
+            false => self.commit,
+        };
+        while self.handed < last && self.handed.distance_from(self.applied) < limits.unapplied_entries as u64
+        {
+            let Some(entry) = self.log.get(self.handed.next()) else { break };
+            let size = entry.size();
+            if self.unapplied_bytes > 0 && self.unapplied_bytes.saturating_add(size) > limits.unapplied_bytes
+            {
+                break;
             }
-            Body::PreVoteResponse { next_term, granted: true } => {
-                return self.on_pre_vote_response(from, next_term, true, effects);
-            }
-            // "Disregard RequestVote when you believe a current leader exists" (diss. 4.2.3): not even its term counts.
-            Body::VoteRequest { .. } if term > self.hard.term && self.is_sticky() => return,
-            _ => {}
-        }
-        if term > self.hard.term {
-            self.adopt_term(term, effects);
-        } else if term < self.hard.term {
-            return self.on_stale(from, &body, effects);
-        }
-        match body {
-            Body::PreVoteRequest { .. } => {}
-            Body::PreVoteResponse { next_term, granted } => {
-                self.on_pre_vote_response(from, next_term, granted, effects);
-            }
-            Body::VoteRequest { last } => self.on_vote_request(from, last, effects),
-            Body::VoteResponse { granted } => self.on_vote_response(from, granted, effects),
-            Body::Append(append) => self.on_append(from, append, effects),
-            Body::AppendResponse(response) => self.on_append_response(from, response, effects),
+            effects.apply.push(Apply::Entry(entry.clone()));
+            self.unapplied_bytes += size;
+            self.handed = self.handed.next();
         }
     }
 
-    /// A message of an earlier term changes nothing (A02), but a request is answered, so that its sender learns of the
-    /// newer term (§5.1; with pre-vote a stale leader would otherwise never be told, A03).
-    fn on_stale(&mut self, from: NodeId, body: &Body<P>, effects: &mut Effects<P>) {
-        match body {
-            Body::VoteRequest { .. } => self.send(from, Body::VoteResponse { granted: false }, effects),
-            // The round was counted in another term: echoed in this one, it could confirm a read of the same leader's that
-            // came later.
-            Body::Append(append) => {
-                let echoes = self.has_mutant(Mutant::EchoStaleRound);
-                let round = if echoes { append.round } else { Round::default() };
-                self.refuse_append(from, append.prev, round, effects);
-            }
-            Body::VoteResponse { granted } if self.has_mutant(Mutant::StaleVoteResponse) => {
-                self.on_vote_response(from, *granted, effects);
-            }
-            _ => {}
+    fn note_applied(&mut self, index: Index) {
+        let index = index.min(self.handed);
+        if index > self.applied {
+            let done = self.log.bytes_between(self.applied.max(self.log.base().index), index);
+            self.unapplied_bytes = self.unapplied_bytes.saturating_sub(done);
+            self.applied = index;
         }
-    }
-
-    /// §5.1: a later term ends whatever was going on in this one.
-    fn adopt_term(&mut self, term: Term, effects: &mut Effects<P>) {
-        debug_assert!(term > self.hard.term, "terms never decrease");
-        self.hard = HardState { term, voted_for: None };
-        self.leader = None;
-        self.become_follower(effects);
     }
 
     /// Becomes a follower of the current term. The vote stays as it is: clearing it would allow a second one (A08).
@@ -229,10 +176,25 @@ impl<P: Command> Raft<P> {
             self.leader = None;
         }
         if matches!(self.role, Role::Leader(_)) {
-            self.abort_reads(effects);
             effects.timers.push(Timer::Election);
         }
-        self.role = Role::Follower(Following::default());
+        self.change_role(Role::Follower(Following::default()), effects);
+    }
+
+    /// Takes another role, and answers everything that was pending in the old one: it cannot be decided there any more.
+    pub(crate) fn change_role(&mut self, role: Role, effects: &mut Effects<P>) {
+        match std::mem::replace(&mut self.role, role) {
+            Role::Leader(mut leadership) => {
+                effects.reads.extend(leadership.reads.abort().map(|id| ReadOutcome::Aborted { id }));
+                let first = leadership.opening.max(self.commit.next());
+                if first <= self.log.last().index {
+                    let (term, last) = (leadership.term, self.log.last().index);
+                    effects.abandoned.push(Abandoned { term, first, last });
+                }
+            }
+            Role::Follower(mut following) => following.asked.abandon(effects),
+            Role::Candidate(_) => {}
+        }
     }
 
     fn timeout(&mut self, timer: Timer, effects: &mut Effects<P>) {
@@ -254,48 +216,12 @@ impl<P: Command> Raft<P> {
         }
     }
 
-    /// What no correct peer could have sent, if it is that.
-    fn suspicion(&self, from: NodeId, message: &Message<P>) -> Option<Suspicion> {
-        if from == self.config.id || !self.config.membership.contains(from) {
-            return Some(Suspicion::NotAMember);
-        }
-        let within = |p: &Position| p.index <= Index::LIMIT && p.term <= Term::LIMIT;
-        // Nobody ever led, voted or was voted for in term 0.
-        let is_pre_vote = matches!(message.body, Body::PreVoteRequest { .. } | Body::PreVoteResponse { .. });
-        let in_range = message.term <= Term::LIMIT
-            && (message.term > Term::default() || is_pre_vote)
-            && match &message.body {
-                Body::PreVoteRequest { next_term, last } => *next_term <= Term::LIMIT && within(last),
-                Body::PreVoteResponse { .. } | Body::VoteResponse { .. } => true,
-                Body::VoteRequest { last } => within(last),
-                Body::Append(append) => within(&append.prev) && append.commit <= Index::LIMIT,
-                Body::AppendResponse(response) => match &response.outcome {
-                    AppendOutcome::Accepted { matched } => *matched <= Index::LIMIT,
-                    AppendOutcome::Rejected { refused, hint } => *refused <= Index::LIMIT && within(hint),
-                },
-            };
-        if !in_range {
-            return Some(Suspicion::OutOfRange);
-        }
-        match &message.body {
-            Body::Append(append) if !is_well_formed(message.term, append) => Some(Suspicion::MalformedAppend),
-            _ => None,
-        }
-    }
-
     /// Stops for good: continuing would spread the damage.
     pub(crate) fn halt(&mut self, breach: Breach, effects: &mut Effects<P>) {
         self.halted = true;
         self.in_contact = false;
-        self.abort_reads(effects);
-        self.role = Role::Follower(Following::default());
+        self.change_role(Role::Follower(Following::default()), effects);
         effects.events.push(Event::Halted(breach));
-    }
-
-    fn abort_reads(&mut self, effects: &mut Effects<P>) {
-        if let Role::Leader(leadership) = &mut self.role {
-            effects.reads.extend(leadership.reads.abort().map(|id| ReadOutcome::Aborted { id }));
-        }
     }
 
     pub(crate) fn send(&self, to: NodeId, body: Body<P>, effects: &mut Effects<P>) {
@@ -311,6 +237,13 @@ impl<P: Command> Raft<P> {
         self.durability.outstanding() >= self.config.limits.outstanding_writes
     }
 
+    pub(crate) fn leadership(&self) -> Option<&Leadership> {
+        match &self.role {
+            Role::Leader(leadership) => Some(leadership),
+            _ => None,
+        }
+    }
+
     pub(crate) fn leadership_mut(&mut self) -> Option<&mut Leadership> {
         match &mut self.role {
             Role::Leader(leadership) => Some(leadership),
@@ -318,28 +251,21 @@ impl<P: Command> Raft<P> {
         }
     }
 
-    /// How many voters make a quorum.
-    pub(crate) fn quorum(&self) -> usize {
-        let majority = self.config.membership.majority();
-        if self.has_mutant(Mutant::QuorumHalf) {
-            (self.config.membership.voters().len() / 2).max(1)
-        } else {
-            majority
-        }
+    /// The leader's memory, or why a request only a leader can serve is refused.
+    pub(crate) fn as_leader(&mut self) -> Result<&mut Leadership, Refused> {
+        let leader = self.leader();
+        self.leadership_mut().ok_or(Refused::NotLeader { leader })
     }
-}
 
-/// Entries follow `prev` without a gap, and their terms never go backwards or beyond the leader's own (§5.3); before the
-/// first entry there is nothing, of no term.
-fn is_well_formed<P: Command>(term: Term, append: &Append<P>) -> bool {
-    let mut last = append.prev;
-    if (last.index == Index::ZERO) != (last.term == Term::default()) {
-        return false;
+    /// A number for the next request that is forwarded.
+    pub(crate) fn next_ticket(&mut self) -> Ticket {
+        self.forwards += 1;
+        Ticket { boot: self.durability.boot(), number: self.forwards }
     }
-    let in_order = append.entries.iter().all(|entry| {
-        let follows = entry.index == last.index.next() && entry.term >= last.term && entry.term.0 > 0;
-        last = entry.position();
-        follows
-    });
-    in_order && last.term <= term && last.index <= Index::LIMIT
+
+    /// The members now in force: those of the latest membership in the log (§6).
+    #[must_use]
+    pub fn membership(&self) -> &Arc<Membership> {
+        self.log.membership()
+    }
 }

@@ -80,6 +80,17 @@ impl Round {
     }
 }
 
+/// A server's number for a request that it forwards to its leader. It holds the server's boot, so that no late answer to a
+/// request of an earlier life is taken for the answer to one of this life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Ticket {
+    /// The life of the server that made the request.
+    pub boot: u64,
+    /// Counted from 1 in each life.
+    pub number: u64,
+}
+
 /// What must survive a crash besides the log (Figure 2, "persistent state").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -88,6 +99,17 @@ pub struct HardState {
     pub term: Term,
     /// Candidate that received this server's vote in `term`.
     pub voted_for: Option<NodeId>,
+    /// Where a log ended whose tail was lost (see [`Recovered::lost_tail`](crate::Recovered)), until it is repaired. This
+    /// server has vouched for entries up to here, so it votes as if it still had them, and does not campaign.
+    pub lost_tail: Option<Position>,
+}
+
+impl HardState {
+    /// This term and vote, and nothing lost.
+    #[must_use]
+    pub fn new(term: Term, voted_for: Option<NodeId>) -> Self {
+        HardState { term, voted_for, lost_tail: None }
+    }
 }
 
 /// An entry's place and term, which together identify it in every log (log matching, §5.3).

@@ -1,6 +1,7 @@
 //! What the host stores, and the acknowledgement it gives back.
 
-use crate::entry::Entry;
+use crate::entries::Entries;
+use crate::snapshots::{Chunk, Install};
 use crate::types::HardState;
 
 /// One write to stable storage. Writes are made durable in the order in which they leave the core.
@@ -26,14 +27,29 @@ impl<P> Write<P> {
     }
 }
 
-/// What to store, as a whole or not at all: a crash in the middle must leave either the old state or the new.
+/// What to store, in the order of the fields, and all of it or nothing: a crash in the middle must leave either the old
+/// state or the new.
+///
+/// Only a chunk may be left out of that: of a snapshot that is not installed, nothing need survive a crash.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Batch<P> {
     /// The new term and vote, if they changed.
     pub hard_state: Option<HardState>,
+    /// A part of a snapshot that is being received.
+    pub chunk: Option<Chunk>,
+    /// All parts are there: make the snapshot the one to start from.
+    pub install: Option<Install>,
     /// Contiguous entries. The stored log is first cut off before the first one's index, then these are appended.
-    pub entries: Vec<Entry<P>>,
+    pub entries: Entries<P>,
+}
+
+impl<P> Batch<P> {
+    /// A batch of nothing but a hard state and entries.
+    #[must_use]
+    pub fn new(hard_state: Option<HardState>, entries: Entries<P>) -> Self {
+        Batch { hard_state, chunk: None, install: None, entries }
+    }
 }
 
 /// Proof that a [`Write`] and every one before it are durable. Only the core makes these; one from an earlier boot marks

@@ -127,7 +127,8 @@ impl Voter {
     async fn votes_for(&self, candidate: usize, term: u64) -> bool {
         let from = CANDIDATES[candidate];
         let mut question = within("the voter to listen", call(self.ports.address(0), from)).await;
-        let request = Message { term: Term(term), body: Body::VoteRequest { last: Position::default() } };
+        let body = Body::VoteRequest { last: Position::default(), priority: 0, by_transfer: false };
+        let request = Message { term: Term(term), body };
         question.send(&request).await.unwrap();
         let answer = async {
             loop {

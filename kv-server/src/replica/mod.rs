@@ -37,8 +37,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::{
-    Clocked, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, ReadOutcome, Recovered, Refused,
-    StartError, Timing,
+    Apply, Clocked, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, Proposed, ReadOutcome,
+    Recovered, Refused, StartError, Timing,
 };
 
 pub use self::io::{ReplicaInput, ReplicaOutput, RequestId};
@@ -271,9 +271,10 @@ impl Replica {
     fn propose(&mut self, now: Moment, commands: Vec<Bytes>, batch: Vec<Waiting>, out: &mut ReplicaOutput) {
         let result = self.clocked.step(now, Some(Input::Propose(commands)), &mut self.effects);
         match (result, self.effects.proposed.take()) {
-            (Ok(()), Some(proposed)) => self.writes.proposed(proposed, batch),
-            // An accepted proposal says where it went; should it not, nobody may be told that nothing happened.
-            (Ok(()), None) => {
+            (Ok(()), Some(Proposed::Appended(placed))) => self.writes.proposed(placed, batch),
+            // Nothing is forwarded here, and an accepted proposal says where it went; should it not, nobody may be told that
+            // nothing happened.
+            (Ok(()), Some(Proposed::Forwarded(_)) | None) => {
                 batch.into_iter().for_each(|waiting| out.answer(waiting.id, Err(Failure::OutcomeUnknown)));
             }
             (Err(refused), _) => batch.into_iter().for_each(|waiting| self.refuse(waiting, refused, out)),
@@ -289,10 +290,20 @@ impl Replica {
                 let address = self.addresses.get(&leader).copied();
                 out.answer(waiting.id, Err(Failure::NotLeader { leader, address }));
             }
-            Refused::NotLeader { .. } => self.hold(waiting, out),
+            Refused::NotLeader { .. } | Refused::Transferring { .. } => self.hold(waiting, out),
             Refused::QuotaFull => out.answer(waiting.id, Err(Failure::Overloaded)),
             Refused::Halted => out.answer(waiting.id, Err(Failure::Stopping)),
-            Refused::Empty | Refused::CannotCampaign => {
+            // What no client can ask for.
+            Refused::Empty
+            | Refused::CannotCampaign
+            | Refused::CannotTransferTo { .. }
+            | Refused::NobodyToTransferTo
+            | Refused::NotCommittedInTerm
+            | Refused::ChangePending
+            | Refused::Change(_)
+            | Refused::Compact(_)
+            | Refused::LeasesForbid
+            | Refused::Leads => {
                 out.answer(waiting.id, Err(Failure::Invalid { reason: refused.to_string() }));
             }
         }
@@ -318,7 +329,14 @@ impl Replica {
             out.events.append(&mut self.effects.events);
             let mut committed = std::mem::take(&mut self.effects.apply);
             let count = committed.len();
-            committed.drain(..).for_each(|entry| self.apply(&entry, out));
+            for step in committed.drain(..) {
+                let Apply::Entry(entry) = step else {
+                    // No log takes a snapshot in (see `wal`): whoever says that this one did is not to be relied on.
+                    let _ = self.clocked.step(now, Some(Input::StorageFailed), &mut self.effects);
+                    break;
+                };
+                self.apply(&entry, out);
+            }
             self.effects.apply = committed;
             self.settle_reads(out);
             if count == 0 {
@@ -335,6 +353,9 @@ impl Replica {
         // After the execution: what was committed under this leadership is answered, only the rest has become unknown.
         let raft = self.clocked.raft();
         let office = (raft.role() == Role::Leader).then(|| raft.term());
+        for abandoned in self.effects.abandoned.drain(..) {
+            debug_assert_ne!(Some(abandoned.term), office, "an office that was lost is not held");
+        }
         self.writes.abandon_unless(office, &mut out.answers);
         if office.is_none() {
             self.reads.abort_confirmed(&mut self.arrived);
@@ -343,7 +364,7 @@ impl Replica {
 
     fn apply(&mut self, entry: &Entry<Bytes>, out: &mut ReplicaOutput) {
         let outcome = match &entry.payload {
-            Payload::Noop => None,
+            Payload::Noop | Payload::Membership(_) => None,
             Payload::Command(command) => Some(self.machine.apply(entry.index, command)),
         };
         self.applied = entry.index;

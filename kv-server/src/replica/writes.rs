@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raft_core::{Index, Position, Proposed, Term};
+use raft_core::{Index, Placed, Position, Term};
 
 use super::held::Waiting;
 use super::io::{Answers, Ask, RequestId, answer};
@@ -50,14 +50,14 @@ impl Writes {
     }
 
     /// Raft has taken a batch.
-    pub(super) fn proposed(&mut self, proposed: Proposed, batch: Vec<Waiting>) {
-        self.term = proposed.term;
-        let mut index = proposed.first;
+    pub(super) fn proposed(&mut self, placed: Placed, batch: Vec<Waiting>) {
+        self.term = placed.term;
+        let mut index = placed.first;
         for waiting in batch {
             self.pending.push_back((index, waiting.id));
             index = index.next();
         }
-        debug_assert_eq!(index.previous(), proposed.last, "one index for each command");
+        debug_assert_eq!(index.previous(), placed.last, "one index for each command");
     }
 
     /// The entry at `position` was executed; `outcome` is `None` for a no-op.

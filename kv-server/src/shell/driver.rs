@@ -170,6 +170,17 @@ fn report(event: &Event) -> Result<(), ServerError> {
         Event::Overloaded { from } => {
             tracing::debug!(from = from.0, "ignored a message: too much is under way already");
         }
+        Event::Membership(membership) => tracing::info!(?membership, "members"),
+        Event::Stranger { from } => {
+            tracing::warn!(from = from.0, "ignored a message of a server that is no member")
+        }
+        Event::SnapshotWanted { by, .. } => {
+            tracing::warn!(by = by.0, "a server wants a snapshot, and there are none")
+        }
+        Event::TransferFailed { to } => tracing::warn!(to = to.0, "gave up a transfer of leadership"),
+        Event::Repaired { lost } => {
+            tracing::info!(index = lost.index.0, "the lost end of the log is repaired")
+        }
         Event::Halted(breach) => return Err(ServerError::Halted(*breach)),
     }
     Ok(())

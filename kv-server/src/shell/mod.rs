@@ -120,7 +120,12 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
     let clock = Clock::start();
     let options = replica_options(&config, boot);
     let outstanding_writes = options.config.limits.outstanding_writes;
-    let start = Recovered { boot, hard_state: recovered.hard_state, entries: recovered.entries };
+    let start = Recovered {
+        boot,
+        hard_state: recovered.hard_state,
+        entries: recovered.entries,
+        ..Recovered::nothing()
+    };
     let mut out = ReplicaOutput::default();
     let mut replica = Replica::start(options, start, machine(&config), clock.now(), &mut out)?;
     let own_address = ReplicaInput::PeerAddress { peer: config.id, address: client_address };

@@ -171,6 +171,9 @@ pub enum Misfit {
     /// The summary with which a segment starts is not what the segments before it add up to.
     #[error("the segment's opening summary does not agree with the segments before it")]
     Checkpoint,
+    /// This log keeps entries only. Leaving out what it was given would lose it.
+    #[error("it brings a snapshot or a part of one, which this log cannot keep")]
+    Snapshot,
     /// A segment starts with a summary, and has only that one.
     #[error("a segment's opening summary is missing or out of place")]
     CheckpointPlace,

@@ -19,6 +19,7 @@
 //!   do to it is known (see `frame.rs`); everything else stops [`Wal::open`] with the file and the offset, and
 //!   changes nothing. Damage that was cut off silently would be an acknowledged write lost (Alagappan et al., "Protocol-Aware
 //!   Recovery", FAST '18).
+//! - **Nothing is left out.** A batch that brings a snapshot, or a part of one, is refused: this log keeps entries only.
 //! - **One owner.** The directory is locked, and the files bear the server's identity.
 //!
 //! A full segment is followed by the next one only between groups: the old one is durable, then the new file with its
@@ -47,7 +48,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use raft_core::{Batch, Entry, HardState, Index, NodeId};
+use raft_core::{Batch, Entries, Entry, HardState, Index, NodeId};
 
 use active::Active;
 pub use error::{Damage, Evidence, Misfit, WalError};
@@ -184,7 +185,7 @@ impl Wal {
     /// and leaves everything as it was.
     pub fn append(&mut self, batch: &Batch<Bytes>) -> Result<(), WalError> {
         self.refuse_if_poisoned()?;
-        if batch.hard_state.is_none() && batch.entries.is_empty() {
+        if *batch == Batch::new(None, Entries::none()) {
             return Ok(());
         }
         if self.group.len() == EMPTY_GROUP.len() && self.active.info.bytes >= self.segment_bytes {
@@ -315,7 +316,7 @@ mod tests {
 
     fn batch(index: u64) -> Batch<Bytes> {
         let payload = Payload::Command(Bytes::from_static(b"value"));
-        Batch { hard_state: None, entries: vec![Entry { index: Index(index), term: Term(1), payload }] }
+        Batch::new(None, vec![Entry { index: Index(index), term: Term(1), payload }].into())
     }
 
     /// A log with entry 1 synced, whose next writes go to `device` instead of its file.
@@ -344,7 +345,7 @@ mod tests {
         assert_poisoned(&mut wal);
         drop(wal);
         let (_, recovered) = Wal::open(dir.path(), WalOptions::new(NodeId(1))).unwrap();
-        assert_eq!(recovered.entries, batch(1).entries);
+        assert_eq!(recovered.entries, *batch(1).entries);
     }
 
     #[test]

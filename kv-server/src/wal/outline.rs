@@ -68,6 +68,9 @@ impl Outline {
     }
 
     fn check(&self, batch: &Batch<Bytes>) -> Result<(), Misfit> {
+        if batch.chunk.is_some() || batch.install.is_some() {
+            return Err(Misfit::Snapshot);
+        }
         let Some(first) = batch.entries.first() else { return Ok(()) };
         if first.index == Index::ZERO || first.index > self.last.next() {
             return Err(Misfit::Gap { found: first.index, last: self.last });
@@ -104,7 +107,7 @@ mod tests {
 
     fn batch(entries: &[(u64, u64)]) -> Batch<Bytes> {
         let entry = |&(index, term)| Entry { index: Index(index), term: Term(term), payload: Payload::Noop };
-        Batch { hard_state: None, entries: entries.iter().map(entry).collect() }
+        Batch::new(None, entries.iter().map(entry).collect())
     }
 
     #[test]

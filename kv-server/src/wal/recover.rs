@@ -153,7 +153,7 @@ fn take_in(
             Record::Batch(batch) => {
                 contents.outline.accept(&batch)?;
                 segment.saw(&batch);
-                replace_end(&mut contents.entries, batch);
+                replace_end(&mut contents.entries, &batch);
             }
         }
     }
@@ -161,11 +161,11 @@ fn take_in(
 }
 
 /// The stored log is cut off before the batch's first entry, then the batch's entries follow.
-fn replace_end(entries: &mut Vec<Entry<Bytes>>, batch: Batch<Bytes>) {
+fn replace_end(entries: &mut Vec<Entry<Bytes>>, batch: &Batch<Bytes>) {
     if let Some(first) = batch.entries.first() {
         entries.truncate(first.index.previous().0 as usize);
     }
-    entries.extend(batch.entries);
+    entries.extend_from_slice(&batch.entries);
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raft_core::{
-    Config, Effects, Index, Input, NodeId, Outbound, Payload, Raft, ReadId, ReadOutcome, Recovered, Refused,
-    RoleKind, StartError, Timer,
+    Apply, Config, Effects, Entry, Index, Input, NodeId, Outbound, Payload, Raft, ReadId, ReadOutcome,
+    Recovered, Refused, RoleKind, StartError, Timer,
 };
 
 /// The first node is the leader once [`elect`](Self::elect) has been called.
@@ -94,9 +94,10 @@ impl Cluster {
                 node.step(Input::Durable(ack), effects)?;
             }
             let mut last = Index::ZERO;
-            for entry in effects.apply.drain(..) {
-                last = entry.index;
-                applied[i] += u64::from(matches!(entry.payload, Payload::Command(_)));
+            for apply in effects.apply.drain(..) {
+                last = apply.index();
+                let is_command = matches!(apply, Apply::Entry(Entry { payload: Payload::Command(_), .. }));
+                applied[i] += u64::from(is_command);
             }
             if last > Index::ZERO {
                 node.step(Input::Applied(last), effects)?;

@@ -12,7 +12,7 @@ fn pre_vote(next_term: u64, granted: bool) -> Body<u64> {
 }
 
 fn without_pre_vote(n: u64, log: &[u64], term: u64) -> Node {
-    let hard_state = HardState { term: Term(term), voted_for: None };
+    let hard_state = HardState::new(Term(term), None);
     Node::with(n, log, hard_state, |config| config.pre_vote = false)
 }
 
@@ -157,7 +157,7 @@ fn b22_election_timer_is_reset_by_a_vote_or_a_leader_and_nothing_else() {
         (vote_request(at(3, 3)), true),
         (vote_request(at(0, 0)), false),
         (append(at(0, 0), &[], 0), true),
-        (Body::PreVoteRequest { next_term: Term(4), last: at(3, 3) }, false),
+        (Body::PreVoteRequest { next_term: Term(4), last: at(3, 3), priority: 0 }, false),
     ];
     for (body, is_reset) in table {
         let mut node = Node::new(3, &[1], 3);
@@ -171,7 +171,7 @@ fn c01_pre_vote_changes_neither_term_nor_vote() {
     let mut node = Node::new(3, &[1], 3);
     let said = node.fire(Timer::Election);
     assert_eq!(node.state(), (Candidate, 3, None));
-    let request = Body::PreVoteRequest { next_term: Term(4), last: at(1, 1) };
+    let request = Body::PreVoteRequest { next_term: Term(4), last: at(1, 1), priority: 0 };
     assert_eq!(said, [(2, request.clone()), (3, request.clone())]);
     let mut other = Node::new(3, &[1], 2);
     let before = other.raft.clone();
@@ -182,7 +182,7 @@ fn c01_pre_vote_changes_neither_term_nor_vote() {
 #[test]
 fn c03_pre_vote_is_refused_to_a_shorter_log_even_without_a_leader() {
     let mut node = Node::new(3, &[1, 1], 1);
-    let said = node.hear(2, 1, Body::PreVoteRequest { next_term: Term(2), last: at(1, 1) });
+    let said = node.hear(2, 1, Body::PreVoteRequest { next_term: Term(2), last: at(1, 1), priority: 0 });
     assert_eq!(said, [(2, pre_vote(2, false))]);
 }
 
@@ -253,7 +253,7 @@ fn c13_a_candidate_wins_once_the_leader_is_no_longer_heard() {
 
 #[test]
 fn c14_without_pre_vote_a_disruptive_follower_deposes_the_leader() {
-    let mut cluster = Cluster::new(3, |config| config.pre_vote = false);
+    let mut cluster = Cluster::new(3, |config| (config.pre_vote, config.check_quorum) = (false, false));
     cluster.elect(NodeId(1), 1000, |_| true);
     cluster.fire(NodeId(3), Timer::Election);
     cluster.settle();

@@ -33,9 +33,9 @@ fn position() -> impl Strategy<Value = Position> {
 
 fn message() -> impl Strategy<Value = Message<u8>> {
     let body = prop_oneof![
-        1 => (number(), position()).prop_map(|(t, last)| Body::PreVoteRequest { next_term: Term(t), last }),
+        1 => (number(), position()).prop_map(|(t, last)| Body::PreVoteRequest { next_term: Term(t), last, priority: 0 }),
         1 => (number(), any::<bool>()).prop_map(|(t, granted)| Body::PreVoteResponse { next_term: Term(t), granted }),
-        1 => position().prop_map(|last| Body::VoteRequest { last }),
+        1 => position().prop_map(|last| Body::VoteRequest { last, priority: 0, by_transfer: false }),
         1 => any::<bool>().prop_map(|granted| Body::VoteResponse { granted }),
         4 => append(),
         1 => number().prop_map(|m| response(AppendOutcome::Accepted { matched: Index(m) })),
@@ -67,10 +67,15 @@ fn append() -> impl Strategy<Value = Body<u8>> {
 }
 
 fn start() -> Raft<u8> {
-    let hard_state = HardState { term: Term(1), voted_for: None };
+    let hard_state = HardState::new(Term(1), None);
     let entries = vec![Entry { index: Index(1), term: Term(1), payload: Payload::Noop }];
     let config = Config::new(NodeId(1), (1..=3).map(NodeId));
-    Raft::start(config, Recovered { boot: 1, hard_state, entries }, &mut Effects::default()).unwrap()
+    Raft::start(
+        config,
+        Recovered { boot: 1, hard_state, entries, ..Recovered::nothing() },
+        &mut Effects::default(),
+    )
+    .unwrap()
 }
 
 fn drive(raft: &mut Raft<u8>, inputs: &[Input<u8>]) -> Effects<u8> {

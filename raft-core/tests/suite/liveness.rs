@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use raft_core::{
-    Clocked, Config, Effects, HardState, Input, Message, Moment, NodeId, Recovered, RoleKind, Term, Timer,
-    Timing,
+    Clocked, Config, Effects, Input, Message, Moment, NodeId, Recovered, RoleKind, Term, Timer, Timing,
 };
 
 use crate::node::{append, at};
+use crate::timed::World;
 
 const TIMING: Timing = Timing { election: Duration::from_millis(100), heartbeat: Duration::from_millis(20) };
 
 fn clocked(id: u64, n: u64, seed: u64) -> Clocked<u64> {
     let config = Config::new(NodeId(id), (1..=n).map(NodeId));
-    let recovered = Recovered { boot: 1, hard_state: HardState::default(), entries: Vec::new() };
+    let recovered = Recovered { boot: 1, ..Recovered::nothing() };
     Clocked::start(config, recovered, TIMING, seed, Moment(0), &mut Effects::default()).unwrap()
 }
 
@@ -150,4 +150,36 @@ fn timers_that_cannot_work_are_refused() {
         let started = Clocked::start(config, recovered, timing, 0, Moment(0), &mut Effects::default());
         assert!(started.is_err(), "{timing:?}");
     }
+}
+
+fn three(id: u64) -> Config {
+    Config::new(NodeId(id), (1..=3).map(NodeId))
+}
+
+fn five(id: u64) -> Config {
+    Config::new(NodeId(id), (1..=5).map(NodeId))
+}
+
+fn three_without_pre_vote(id: u64) -> Config {
+    Config { pre_vote: false, ..three(id) }
+}
+
+/// In election timeouts of the slowest clock: `[t, 2t)` each.
+const PATIENCE: u64 = 15;
+
+#[test]
+fn after_faults_stop_every_proposal_is_decided_within_a_bounded_number_of_election_timeouts() {
+    let mut worst = [0; 3];
+    for seed in 0..3000 {
+        let (servers, config): (u64, fn(u64) -> Config) =
+            [(3, three as fn(u64) -> Config), (5, five), (3, three_without_pre_vote)][(seed % 3) as usize];
+        let mut world = World::run(seed, servers, config);
+        let took = world.heal(PATIENCE * 120);
+        let took =
+            took.unwrap_or_else(|| panic!("seed {seed}: undecided after {PATIENCE} election timeouts"));
+        worst[(seed % 3) as usize] = took.max(worst[(seed % 3) as usize]);
+    }
+    println!(
+        "slowest of 1000 seeds each, three servers, five, three without pre-vote: {worst:?} ms; t is 100 ms"
+    );
 }

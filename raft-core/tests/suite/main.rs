@@ -13,9 +13,11 @@
 mod cluster;
 mod invariants;
 mod schedule;
+mod timed;
 
 mod elections;
 mod hostile;
+mod leases;
 mod liveness;
 mod mutants;
 mod node;

@@ -1,4 +1,5 @@
-//! Every seeded bug of the core is caught by the property suite: same schedules, same invariants.
+//! Every seeded bug of the core is caught by the property suite: same schedules, same invariants. (Those that concern time are
+//! caught in `leases`.)
 
 use std::time::Instant;
 
@@ -6,10 +7,11 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use raft_core::{Mutant, MutantSwitch};
 
+use crate::leases;
 use crate::schedule::{run, schedule};
 
 /// A mutant that survives this many schedules counts as not caught.
-const CASES: usize = 40_000;
+const CASES: usize = 10_000;
 const LENGTH: usize = 120;
 
 /// Returns how many schedules it took, and what was seen.
@@ -26,12 +28,12 @@ fn hunt(switch: MutantSwitch) -> Option<(usize, String)> {
 #[test]
 fn every_seeded_bug_is_caught_by_the_property_suite() {
     let mut survivors = Vec::new();
-    println!("| mutant | schedules | seconds | seen as |\n|---|---|---|---|");
-    for &mutant in Mutant::ALL {
+    println!("| mutant | level | schedules | seconds | seen as |\n|---|---|---|---|---|");
+    for &mutant in Mutant::ALL.iter().filter(|mutant| !leases::BUGS.contains(mutant)) {
         let start = Instant::now();
         match hunt(MutantSwitch::on(mutant)) {
             Some((case, violation)) => {
-                println!("| {mutant} | {case} | {:.2} | {violation} |", start.elapsed().as_secs_f64());
+                println!("| {mutant} | P | {case} | {:.2} | {violation} |", start.elapsed().as_secs_f64());
             }
             None => survivors.push(mutant),
         }

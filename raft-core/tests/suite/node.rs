@@ -19,14 +19,14 @@ pub type Said = Vec<(u64, Body<u64>)>;
 impl Node {
     /// Server 1 of `n`, with a log of these terms, in `term`.
     pub fn new(n: u64, log: &[u64], term: u64) -> Node {
-        Node::with(n, log, HardState { term: Term(term), voted_for: None }, |_| {})
+        Node::with(n, log, HardState::new(Term(term), None), |_| {})
     }
 
     pub fn with(n: u64, log: &[u64], hard_state: HardState, configure: impl Fn(&mut Config)) -> Node {
         let mut config = Config::new(NodeId(1), (1..=n).map(NodeId));
         configure(&mut config);
         let mut effects = Effects::default();
-        let recovered = Recovered { boot: 1, hard_state, entries: entries(1, log) };
+        let recovered = Recovered { boot: 1, hard_state, entries: entries(1, log), ..Recovered::nothing() };
         let raft = Raft::start(config, recovered, &mut effects).unwrap();
         effects.clear();
         Node { raft, effects, slow: false }
@@ -47,29 +47,35 @@ impl Node {
     }
 
     pub fn input(&mut self, input: Input<u64>) -> Said {
-        let from = self.effects.send.len();
-        self.raft.step(input, &mut self.effects).unwrap();
-        if !self.slow {
-            self.flush();
-        }
-        self.said(from)
+        self.saying(|node| {
+            node.raft.step(input, &mut node.effects).unwrap();
+            if !node.slow {
+                node.report_all();
+            }
+        })
     }
 
     /// Reports every write durable.
     pub fn flush(&mut self) -> Said {
-        let from = self.effects.send.len();
+        self.saying(Node::report_all)
+    }
+
+    fn report_all(&mut self) {
         while !self.effects.writes.is_empty() {
             let (_, ack) = self.effects.writes.remove(0).split();
             self.raft.step(Input::Durable(ack), &mut self.effects).unwrap();
         }
-        self.said(from)
     }
 
-    fn said(&self, from: usize) -> Said {
-        self.effects.send[from..]
-            .iter()
-            .map(|Outbound { to, message }| (to.0, message.body.clone()))
-            .collect()
+    /// What is said meanwhile. Earlier messages are on their way already: nothing is added to them.
+    fn saying(&mut self, act: impl FnOnce(&mut Self)) -> Said {
+        let mut earlier = std::mem::take(&mut self.effects.send);
+        act(self);
+        let said = |Outbound { to, message }: &Outbound<u64>| (to.0, message.body.clone());
+        let now = self.effects.send.iter().map(said).collect();
+        earlier.append(&mut self.effects.send);
+        self.effects.send = earlier;
+        now
     }
 
     pub fn hear(&mut self, from: u64, term: u64, body: Body<u64>) -> Said {
@@ -108,7 +114,7 @@ pub fn append(prev: Position, terms: &[u64], commit: u64) -> Body<u64> {
 }
 
 pub fn append_in_round(prev: Position, terms: &[u64], commit: u64, round: u64) -> Body<u64> {
-    let entries = entries(prev.index.0 + 1, terms);
+    let entries = entries(prev.index.0 + 1, terms).into();
     Body::Append(Append { prev, entries, commit: Index(commit), round: Round(round) })
 }
 
@@ -123,7 +129,7 @@ pub fn rejected(refused: u64, hint: Position) -> Body<u64> {
 }
 
 pub fn vote_request(last: Position) -> Body<u64> {
-    Body::VoteRequest { last }
+    Body::VoteRequest { last, priority: 0, by_transfer: false }
 }
 
 pub const GRANTED: Body<u64> = Body::VoteResponse { granted: true };

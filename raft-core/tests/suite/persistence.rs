@@ -22,7 +22,7 @@ fn k01_a_vote_is_told_after_it_is_durable() {
     let mut node = slow(3, &[], 0);
     assert_eq!(node.hear(2, 1, vote_request(at(0, 0))), []);
     let (batch, ack) = take(&mut node);
-    assert_eq!(batch.hard_state, Some(HardState { term: Term(1), voted_for: Some(NodeId(2)) }));
+    assert_eq!(batch.hard_state, Some(HardState::new(Term(1), Some(NodeId(2)))));
     assert_eq!(durable(&mut node, ack), [(2, GRANTED)]);
 }
 
@@ -31,7 +31,7 @@ fn k01_an_append_is_acknowledged_after_it_is_durable() {
     let mut node = slow(3, &[], 1);
     assert_eq!(node.hear(2, 1, append(at(0, 0), &[1, 1], 0)), []);
     let (batch, ack) = take(&mut node);
-    assert_eq!(batch.entries, entries(1, &[1, 1]));
+    assert_eq!(batch.entries, entries(1, &[1, 1]).into());
     assert_eq!(durable(&mut node, ack), [(2, accepted(2, 0))]);
 }
 
@@ -79,7 +79,7 @@ fn k06_a_term_is_written_with_or_before_its_entries() {
     node.hear(2, 4, append(at(0, 0), &[4], 0));
     let (batch, _) = take(&mut node);
     assert_eq!(batch.hard_state.map(|hard| hard.term), Some(Term(4)));
-    assert_eq!(batch.entries, entries(1, &[4]));
+    assert_eq!(batch.entries, entries(1, &[4]).into());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn k07_truncation_and_append_are_one_write() {
     let mut node = slow(3, &[1, 1, 1], 1);
     node.hear(2, 2, append(at(1, 1), &[2], 0));
     assert_eq!(node.effects.writes.len(), 1);
-    assert_eq!(take(&mut node).0.entries, entries(2, &[2]));
+    assert_eq!(take(&mut node).0.entries, entries(2, &[2]).into());
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn k13_acknowledgements_of_an_earlier_boot_mark_nothing() {
     let mut before = slow(3, &[], 1);
     before.hear(2, 1, append(at(0, 0), &[1], 0));
     let (_, ack) = take(&mut before);
-    let hard_state = HardState { term: Term(1), voted_for: None };
+    let hard_state = HardState::new(Term(1), None);
     let config = raft_core::Config::new(NodeId(1), (1..=3).map(NodeId));
-    let recovered = raft_core::Recovered { boot: 2, hard_state, entries: Vec::new() };
+    let recovered = raft_core::Recovered { boot: 2, hard_state, ..raft_core::Recovered::nothing() };
     let mut effects = raft_core::Effects::default();
     let raft = raft_core::Raft::start(config, recovered, &mut effects).unwrap();
     let mut after = Node { raft, effects: raft_core::Effects::default(), slow: true };
@@ -141,7 +141,7 @@ fn k14_acknowledgements_of_overwritten_entries_mark_nothing() {
 
 #[test]
 fn outstanding_writes_are_bounded() {
-    let hard_state = HardState { term: Term(1), voted_for: None };
+    let hard_state = HardState::new(Term(1), None);
     let mut node = Node::with(3, &[], hard_state, |config| config.limits.outstanding_writes = 2);
     node.slow = true;
     for i in 0..5 {
@@ -172,7 +172,7 @@ fn heartbeats_are_answered_while_a_slow_disk_is_at_work() {
 
 #[test]
 fn a_candidacy_waits_for_a_slow_disk_instead_of_starting_over() {
-    let hard_state = HardState { term: Term(1), voted_for: None };
+    let hard_state = HardState::new(Term(1), None);
     let mut node = Node::with(3, &[], hard_state, |config| config.pre_vote = false);
     node.slow = true;
     for _ in 0..5 {

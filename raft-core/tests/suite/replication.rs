@@ -1,6 +1,8 @@
 //! D, E and M: log replication, flow control, proposals.
 
-use raft_core::{Append, Body, Event, Index, Input, NodeId, Refused, RoleKind, Suspicion, Term, Timer};
+use raft_core::{
+    Append, Body, Event, Index, Input, NodeId, Placed, Proposed, Refused, RoleKind, Suspicion, Term, Timer,
+};
 
 use crate::cluster::Cluster;
 use crate::node::{Node, accepted, append, at, rejected};
@@ -231,7 +233,7 @@ fn e04_unreachable_peer_is_probed_and_comes_back_even_without_news() {
 
 #[test]
 fn e06_the_window_of_appends_under_way_is_bounded() {
-    let hard_state = raft_core::HardState { term: Term(0), voted_for: None };
+    let hard_state = raft_core::HardState::new(Term(0), None);
     let mut node = Node::with(2, &[], hard_state, |config| config.limits.inflight_appends = 2);
     node.input(Input::Campaign);
     node.hear(2, 0, Body::PreVoteResponse { next_term: Term(1), granted: true });
@@ -249,8 +251,7 @@ fn e06_the_window_of_appends_under_way_is_bounded() {
 #[test]
 fn e08_appends_are_split_and_one_oversized_entry_goes_alone() {
     let configure = |config: &mut raft_core::Config| config.limits.append_bytes = 1;
-    let mut node =
-        Node::with(2, &[1, 1, 1], raft_core::HardState { term: Term(1), voted_for: None }, configure);
+    let mut node = Node::with(2, &[1, 1, 1], raft_core::HardState::new(Term(1), None), configure);
     node.input(Input::Campaign);
     node.hear(2, 1, Body::PreVoteResponse { next_term: Term(2), granted: true });
     node.hear(2, 2, crate::node::GRANTED);
@@ -261,8 +262,7 @@ fn e08_appends_are_split_and_one_oversized_entry_goes_alone() {
 #[test]
 fn e12_apply_batches_wait_for_the_state_machine() {
     let configure = |config: &mut raft_core::Config| config.limits.unapplied_entries = 2;
-    let mut node =
-        Node::with(3, &[1, 1, 1, 1], raft_core::HardState { term: Term(1), voted_for: None }, configure);
+    let mut node = Node::with(3, &[1, 1, 1, 1], raft_core::HardState::new(Term(1), None), configure);
     node.hear(2, 1, append(at(4, 1), &[], 4));
     assert_eq!(node.effects.apply.len(), 2);
     node.input(Input::Applied(Index(1)));
@@ -300,8 +300,8 @@ fn m02_proposals_are_refused_with_the_reason() {
 fn m09_a_batch_is_appended_in_order_and_together() {
     let mut node = Node::leader(3, &[], 1);
     node.input(Input::Propose(vec![5, 3, 4]));
-    let proposed = node.effects.proposed.unwrap();
-    assert_eq!((proposed.term, proposed.first, proposed.last), (Term(1), Index(2), Index(4)));
+    let placed = Placed { term: Term(1), first: Index(2), last: Index(4) };
+    assert_eq!(node.effects.proposed, Some(Proposed::Appended(placed)));
     let commands: Vec<_> = node.raft.entries().skip(1).map(|entry| entry.payload.clone()).collect();
     assert_eq!(commands, [5, 3, 4].map(raft_core::Payload::Command));
 }

@@ -1,7 +1,7 @@
 //! A: terms and roles.
 
 use raft_core::{Body, Breach, Event, Input, Refused, RoleKind, StartError, Suspicion, Term, Timer};
-use raft_core::{Config, Effects, HardState, NodeId, Raft, Recovered};
+use raft_core::{Config, Effects, HardState, Index, NodeId, Raft, Recovered, Round, Ticket};
 
 use crate::cluster::Cluster;
 use crate::node::{GRANTED, Node, REFUSED, accepted, append, at, entries, rejected, vote_request};
@@ -56,7 +56,7 @@ fn a03_stale_leader_is_told_the_newer_term_once() {
 
 #[test]
 fn a04_starts_as_follower_with_persisted_term_and_vote() {
-    let hard_state = HardState { term: Term(3), voted_for: Some(NodeId(2)) };
+    let hard_state = HardState::new(Term(3), Some(NodeId(2)));
     let node = Node::with(3, &[1, 3], hard_state, |_| {});
     assert_eq!(node.state(), (Follower, 3, Some(2)));
     assert_eq!(node.raft.leader(), None);
@@ -144,23 +144,55 @@ fn a11_commit_is_learned_again_after_a_restart() {
 }
 
 #[test]
-fn a12_strangers_and_echoes_are_suspect_and_ignored() {
-    for from in [1, 9] {
-        let mut node = in_role(Follower);
+fn a12_echoes_are_suspect_and_strangers_have_no_say() {
+    for role in [Follower, Candidate, Leader] {
+        let mut node = in_role(role);
+        node.effects.clear();
         let before = node.raft.clone();
-        node.hear(from, 7, append(at(0, 0), &[7], 1));
+        node.hear(1, 7, append(at(0, 0), &[7], 1));
+        let reason = Suspicion::FromItself;
+        assert_eq!(node.effects.events, [Event::Suspect { from: NodeId(1), reason }]);
+        // Whatever a server says that is no member: it neither votes, nor acknowledges, nor asks, nor has a term.
+        let ticket = Ticket { boot: 1, number: 1 };
+        let bodies = [
+            GRANTED,
+            REFUSED,
+            accepted(1, 1),
+            Body::PreVoteResponse { next_term: Term(8), granted: true },
+            Body::SnapshotResponse { last: at(1, 1), next: 0, round: Round(1) },
+            Body::SnapshotRequest { at_least: Index(0) },
+            Body::TransferRequest { to: None },
+            Body::ReadRequest { ticket },
+            Body::Proposal { ticket, commands: vec![1].into() },
+        ];
+        for body in bodies {
+            node.effects.clear();
+            assert_eq!(node.hear(9, 9, body.clone()), [], "{body:?}");
+            assert_eq!(node.effects.events, [Event::Stranger { from: NodeId(9) }], "{body:?}");
+        }
         assert_eq!(node.raft, before);
-        let reason = Suspicion::NotAMember;
-        assert_eq!(node.effects.events, [Event::Suspect { from: NodeId(from), reason }]);
     }
+}
+
+#[test]
+fn a12_leaders_and_candidates_of_a_later_membership_are_listened_to() {
+    let mut node = in_role(Follower);
+    assert_eq!(node.hear(9, 7, vote_request(at(9, 6))), [(9, GRANTED)]);
+    let mut node = in_role(Follower);
+    node.hear(9, 7, append(at(0, 0), &[7], 0));
+    assert_eq!((node.raft.leader(), node.terms()), (Some(NodeId(9)), vec![7]));
 }
 
 #[test]
 fn start_refuses_what_no_crash_can_leave() {
     let start = |config: Config, term: u64, log: Vec<raft_core::Entry<u64>>| {
-        let hard_state = HardState { term: Term(term), voted_for: None };
-        Raft::start(config, Recovered { boot: 1, hard_state, entries: log }, &mut Effects::default())
-            .map(|_| ())
+        let hard_state = HardState::new(Term(term), None);
+        Raft::start(
+            config,
+            Recovered { boot: 1, hard_state, entries: log, ..Recovered::nothing() },
+            &mut Effects::default(),
+        )
+        .map(|_| ())
     };
     let config = || Config::new(NodeId(1), [NodeId(1), NodeId(2)]);
     assert_eq!(start(Config::new(NodeId(1), []), 0, vec![]), Err(StartError::NoVoters));

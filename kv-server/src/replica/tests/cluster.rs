@@ -113,7 +113,7 @@ impl Cluster {
         config.limits.unapplied_entries = 4;
         let options = ReplicaOptions { config, timing: TIMING, seed: id.0 * 1000 + server.boot, hold: HOLD };
         let (hard_state, entries) = (server.hard_state, server.entries.clone());
-        let recovered = Recovered { boot: server.boot, hard_state, entries };
+        let recovered = Recovered { boot: server.boot, hard_state, entries, ..Recovered::nothing() };
         let mut out = ReplicaOutput::default();
         let mut replica = Replica::start(options, recovered, machine, now, &mut out).unwrap();
         for peer in self.others(id) {
@@ -156,7 +156,7 @@ impl Cluster {
             server.hard_state = batch.hard_state.unwrap_or(server.hard_state);
             if let Some(first) = batch.entries.first() {
                 server.entries.truncate(first.index.previous().0 as usize);
-                server.entries.extend(batch.entries);
+                server.entries.extend_from_slice(&batch.entries);
             }
             server.unreported.push(ack);
         }

@@ -3,3 +3,4 @@
 mod cluster;
 mod exactly_once;
 mod requests;
+mod snapshots;

@@ -99,8 +99,8 @@ fn number(random: &mut impl Rng) -> u64 {
 /// Takes a raft-core node through a sequence, with a disk and a state machine that answer at once.
 pub fn take_raft_core(steps: &[Step]) -> anyhow::Result<()> {
     let entry = raft_core::Entry { index: Index(1), term: Term(1), payload: Payload::Noop };
-    let hard_state = raft_core::HardState { term: Term(1), voted_for: None };
-    let recovered = Recovered { boot: 1, hard_state, entries: vec![entry] };
+    let hard_state = raft_core::HardState::new(Term(1), None);
+    let recovered = Recovered { boot: 1, hard_state, entries: vec![entry], ..Recovered::nothing() };
     let mut effects = Effects::default();
     let mut node = Raft::start(Config::new(NodeId(1), (1..=3).map(NodeId)), recovered, &mut effects)?;
     for step in steps {
@@ -110,8 +110,8 @@ pub fn take_raft_core(steps: &[Step]) -> anyhow::Result<()> {
             effects.writes.clear();
             node.step(Input::Durable(write.split().1), &mut effects)?;
         }
-        if let Some(entry) = effects.apply.pop() {
-            node.step(Input::Applied(entry.index), &mut effects)?;
+        if let Some(apply) = effects.apply.pop() {
+            node.step(Input::Applied(apply.index()), &mut effects)?;
         }
         effects.clear();
     }
@@ -136,12 +136,12 @@ fn body(said: &Said) -> Body<Bytes> {
     let response = |outcome| Body::AppendResponse(AppendResponse { round: Round(1), outcome });
     match *said {
         Said::PreVoteRequest { next_term, last } => {
-            Body::PreVoteRequest { next_term: Term(next_term), last: at(last) }
+            Body::PreVoteRequest { next_term: Term(next_term), last: at(last), priority: 0 }
         }
         Said::PreVoteResponse { next_term, granted } => {
             Body::PreVoteResponse { next_term: Term(next_term), granted }
         }
-        Said::VoteRequest { last } => Body::VoteRequest { last: at(last) },
+        Said::VoteRequest { last } => Body::VoteRequest { last: at(last), priority: 0, by_transfer: false },
         Said::VoteResponse { granted } => Body::VoteResponse { granted },
         Said::Append { prev, ref entries, commit } => {
             let entry = |&(index, term): &Place| {

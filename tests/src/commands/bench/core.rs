@@ -9,7 +9,9 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use nix::time::{ClockId, clock_gettime};
-use raft_core::{Config, Effects, Index, Input, NodeId, Outbound, Payload, Raft, Recovered, RoleKind, Timer};
+use raft_core::{
+    Apply, Config, Effects, Index, Input, NodeId, Outbound, Payload, Raft, Recovered, RoleKind, Timer,
+};
 use serde::Serialize;
 
 use crate::commands::{print_json, print_text};
@@ -161,8 +163,9 @@ impl Cluster {
                 node.step(Input::Durable(ack), &mut self.effects)?;
             }
             let mut last = Index::ZERO;
-            for entry in self.effects.apply.drain(..) {
-                last = entry.index;
+            for step in self.effects.apply.drain(..) {
+                last = step.index();
+                let Apply::Entry(entry) = step else { anyhow::bail!("nobody took a snapshot") };
                 *applied += u64::from(matches!(entry.payload, Payload::Command(_)));
             }
             if last > Index::ZERO {

@@ -1,42 +1,24 @@
 //! A cluster of real nodes on a simulated network and simulated disks. Everything that happens is one call.
 
+mod disk;
+mod host;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use raft_core::{
-    Batch, Body, Config, Effects, Entry, Event, HardState, Index, Input, Message, NodeId, Raft, ReadId,
-    ReadOutcome, Recovered, Refused, RoleKind, Term, Timer, Write, WriteAck,
+    Body, Change, Config, Effects, Event, Index, Input, Message, NodeId, Raft, ReadChunk, ReadId, Refused,
+    RoleKind, Term, Timer, Transition,
 };
+
+pub use disk::{Disk, State};
 
 use crate::invariants::Ghost;
 
 /// A command: a number that no other proposal of the run has.
 pub type Command = u64;
 
-/// What a server keeps across crashes, and what is on its way there.
-#[derive(Clone, Debug, Default)]
-pub struct Disk {
-    pub hard_state: HardState,
-    pub entries: Vec<Entry<Command>>,
-    /// Handed out by the core, not yet on the platter.
-    pub queue: VecDeque<Write<Command>>,
-    /// On the platter, not yet reported.
-    pub unreported: VecDeque<WriteAck>,
-}
-
-impl Disk {
-    fn store(&mut self, batch: &Batch<Command>) {
-        if let Some(hard_state) = batch.hard_state {
-            self.hard_state = hard_state;
-        }
-        if let Some(first) = batch.entries.first() {
-            self.entries.truncate(usize::try_from(first.index.0 - 1).unwrap());
-            self.entries.extend(batch.entries.iter().cloned());
-        }
-    }
-}
-
 /// A server: its node while it is up, and its disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Server {
     pub raft: Option<Raft<Command>>,
     pub disk: Disk,
@@ -45,7 +27,11 @@ pub struct Server {
     pub reads: BTreeMap<ReadId, Index>,
     /// Reads that were answered: the index each was released at.
     pub served: Vec<(ReadId, Index)>,
-    pub applied: Vec<Entry<Command>>,
+    /// Entries executed since the last start, or since the last snapshot was restored.
+    pub applied: Vec<raft_core::Entry<Command>>,
+    pub state: State,
+    /// Parts of the snapshot that the core has asked for.
+    pub wanted: VecDeque<ReadChunk>,
 }
 
 /// A message under way.
@@ -65,6 +51,8 @@ pub struct Cluster {
     pub timers: Vec<(NodeId, Timer)>,
     /// Servers whose disks do not keep up during an exchange.
     pub slow: Vec<NodeId>,
+    /// So many of the servers, the first ones, founded the cluster; the others wait to be added.
+    founders: usize,
     configure: Box<dyn Fn(&mut Config)>,
     next_command: Command,
     next_read: u64,
@@ -76,18 +64,16 @@ const NETWORK_CAPACITY: usize = 256;
 impl Cluster {
     /// `n` servers with ids 1 to `n`, all up for the first time, `configure` having had its say on each one's settings.
     pub fn new(n: usize, configure: impl Fn(&mut Config) + 'static) -> Self {
-        let server = Server {
-            raft: None,
-            disk: Disk::default(),
-            boot: 0,
-            reads: BTreeMap::new(),
-            served: Vec::new(),
-            applied: Vec::new(),
-        };
+        Cluster::with_spares(n, 0, configure)
+    }
+
+    /// The same, and so many servers besides that are up and no members yet.
+    pub fn with_spares(n: usize, spares: usize, configure: impl Fn(&mut Config) + 'static) -> Self {
         let mut cluster = Cluster {
-            servers: vec![server; n],
+            servers: vec![Server::default(); n + spares],
             network: VecDeque::new(),
-            ghost: Ghost::new(n),
+            ghost: Ghost::new(n, n + spares),
+            founders: n,
             events: Vec::new(),
             timers: Vec::new(),
             slow: Vec::new(),
@@ -149,6 +135,24 @@ impl Cluster {
         self.step(id, Input::Propose(vec![command])).map(|()| command)
     }
 
+    #[allow(dead_code, reason = "for the scenarios of membership")]
+    pub fn change(&mut self, id: NodeId, changes: &[Change]) -> Result<(), Refused> {
+        let changes = changes.to_vec();
+        self.step(id, Input::ChangeMembership { changes, transition: Transition::Auto })
+    }
+
+    /// The host takes a snapshot of everything that is executed, and lets go of the log but for the last `kept` entries.
+    pub fn compact(&mut self, id: NodeId, kept: u64) -> Result<(), Refused> {
+        let Some(raft) = self.server(id).raft.as_ref() else { return Err(Refused::Halted) };
+        let applied = raft.applied();
+        let meta = raft.snapshot_meta(applied).map_err(Refused::Compact)?;
+        let through = Index(applied.0.saturating_sub(kept));
+        let state = self.server(id).state;
+        assert_eq!(state.index, applied);
+        self.server_mut(id).disk.take_snapshot(meta.clone(), state, through);
+        self.step(id, Input::Compact { snapshot: meta, through })
+    }
+
     pub fn read(&mut self, id: NodeId) -> Result<ReadId, Refused> {
         if !self.is_up(id) {
             return Err(Refused::Halted);
@@ -164,46 +168,6 @@ impl Cluster {
         result.map(|()| read)
     }
 
-    fn take(&mut self, id: NodeId, effects: Effects<Command>) {
-        let Effects { send, writes, timers, apply, reads, proposed: _, events } = effects;
-        for outbound in send {
-            let server = &self.servers[usize::try_from(id.0 - 1).unwrap()];
-            self.ghost.on_send(server, &outbound);
-            self.ghost.on_round(&outbound);
-            if self.network.len() >= NETWORK_CAPACITY {
-                self.network.pop_front();
-            }
-            self.network.push_back(Packet { from: id, to: outbound.to, message: outbound.message });
-        }
-        self.timers.extend(timers.into_iter().map(|timer| (id, timer)));
-        self.server_mut(id).disk.queue.extend(writes);
-        for event in events {
-            self.ghost.on_event(id, &event);
-            self.events.push((id, event));
-        }
-        for read in reads {
-            match read {
-                ReadOutcome::Ready { id: read, index } => {
-                    let floor = self.server_mut(id).reads.remove(&read);
-                    self.ghost.on_read(id, read, floor, index);
-                    self.server_mut(id).served.push((read, index));
-                }
-                ReadOutcome::Aborted { id: read } => {
-                    self.server_mut(id).reads.remove(&read);
-                }
-            }
-        }
-        for entry in &apply {
-            self.ghost.on_apply(id, entry);
-        }
-        let last = apply.last().map(|entry| entry.index);
-        self.server_mut(id).applied.extend(apply);
-        self.ghost.observe(&self.servers);
-        if let Some(last) = last {
-            self.step(id, Input::Applied(last)).unwrap();
-        }
-    }
-
     /// Delivers the `i`th message under way.
     pub fn deliver(&mut self, i: usize) {
         if let Some(packet) = self.network.remove(i) {
@@ -216,68 +180,9 @@ impl Cluster {
         self.step(to, Input::Receive { from, message }).unwrap();
     }
 
-    /// The oldest write of a server reaches its platter.
-    pub fn sync(&mut self, id: NodeId) -> bool {
-        let disk = &mut self.server_mut(id).disk;
-        let Some(write) = disk.queue.pop_front() else { return false };
-        let (batch, ack) = write.split();
-        disk.store(&batch);
-        disk.unreported.push_back(ack);
-        true
-    }
-
-    /// The server is told of a write that reached the platter: the oldest, or with `newest` the latest.
-    pub fn report(&mut self, id: NodeId, newest: bool) -> bool {
-        let unreported = &mut self.server_mut(id).disk.unreported;
-        let Some(ack) = (if newest { unreported.pop_back() } else { unreported.pop_front() }) else {
-            return false;
-        };
-        self.step(id, Input::Durable(ack)).unwrap();
-        true
-    }
-
     /// Syncs and reports everything.
     pub fn flush(&mut self, id: NodeId) {
-        while self.sync(id) || self.report(id, false) {}
-    }
-
-    /// The server dies: what is not on the platter is gone, all but the first `kept` writes of its queue.
-    pub fn crash(&mut self, id: NodeId, kept: usize) {
-        for _ in 0..kept {
-            self.sync(id);
-        }
-        let server = self.server_mut(id);
-        server.raft = None;
-        server.disk.queue.clear();
-        server.disk.unreported.clear();
-        server.reads.clear();
-        self.ghost.on_crash(id);
-    }
-
-    /// The server comes back with what its platter holds.
-    pub fn restart(&mut self, id: NodeId) {
-        if self.is_up(id) {
-            return;
-        }
-        let voters = self.ids();
-        let mut config = Config::new(id, voters);
-        (self.configure)(&mut config);
-        let server = self.server_mut(id);
-        server.boot += 1;
-        server.applied.clear();
-        let recovered = Recovered {
-            boot: server.boot,
-            hard_state: server.disk.hard_state,
-            entries: server.disk.entries.clone(),
-        };
-        let mut effects = Effects::default();
-        match Raft::start(config, recovered, &mut effects) {
-            Ok(raft) => {
-                server.raft = Some(raft);
-                self.take(id, effects);
-            }
-            Err(error) => self.ghost.violated(format!("{id:?} cannot start: {error}")),
-        }
+        while self.sync(id) || self.report(id, false) || self.serve_chunk(id) {}
     }
 
     /// Lets up to `budget` messages through between the servers that `is_in` picks, oldest first, with disks that answer at
