@@ -183,6 +183,11 @@
 //! Vote traffic does not carry the commit index (optional in raft-rs). Snapshots travel one chunk at a time to each peer. The
 //! log since the last compaction is in memory. A sole voter that lost the end of its log waits for ever ([`ForcedChange`] helps, at
 //! a price), and so do two voters of which one did not find out how much it lost. Sessions, exactly-once and what a command means are the host's.
+//!
+//! # Which test shows which behaviour
+//!
+//! Made from the names of the tests, and kept true by one of them.
+#![doc = include_str!("../BEHAVIOURS.md")]
 
 mod asked;
 mod clocked;
