@@ -1,7 +1,9 @@
 //! How large a world is explored.
 
-use raft_core::{Config, MutantSwitch, NodeId};
+use raft_core::{Config, Membership, MutantSwitch, NodeId};
 use serde::{Deserialize, Serialize};
+
+use crate::members::{Group, Target};
 
 /// The limits of a scenario. Each is a predicate on states: what lies beyond is not looked at, and nothing is cut off for
 /// being deep.
@@ -34,6 +36,15 @@ pub struct Bounds {
     pub pre_vote: bool,
     /// Whether the timer of check-quorum and stickiness runs out.
     pub contact_timer: bool,
+    /// The servers that are learners at the beginning.
+    #[serde(default)]
+    pub learners: Group,
+    /// The servers that are no members at the beginning.
+    #[serde(default)]
+    pub outsiders: Group,
+    /// The changes of the members that are asked for, each at most once, in any order.
+    #[serde(default)]
+    pub changes: [Option<Target>; Bounds::MAX_CHANGES],
 }
 
 /// Bounds that cannot be explored.
@@ -57,6 +68,8 @@ impl Bounds {
     pub const MAX_IN_FLIGHT: usize = 8;
     /// Reads in one run.
     pub const MAX_READS: u8 = 4;
+    /// Changes of the members in one run.
+    pub const MAX_CHANGES: usize = 2;
 
     /// Three servers that elect in one term and lose messages: the smallest world, to be extended field by field. (More
     /// than three servers need more than one message in flight: a vote request is not repeated, and one alone wins nothing.)
@@ -73,6 +86,9 @@ impl Bounds {
         reads: 0,
         pre_vote: false,
         contact_timer: false,
+        learners: Group::NONE,
+        outsiders: Group::NONE,
+        changes: [None; Bounds::MAX_CHANGES],
     };
 
     /// Whether these bounds can be explored.
@@ -91,6 +107,7 @@ impl Bounds {
             ("crashes", u64::from(self.crashes), 0, 15),
             ("slow_writes", self.slow_writes as u64, 0, 8),
             ("reads", u64::from(self.reads), 0, u64::from(Self::MAX_READS)),
+            ("voters at the beginning", self.founders().voters().len() as u64, 1, self.servers as u64),
         ];
         match all.into_iter().find(|&(_, found, low, high)| found < low || found > high) {
             Some((name, found, low, high)) => Err(BoundsError { name, found, low, high }),
@@ -120,6 +137,14 @@ impl Bounds {
         {
             text.push_str(&format!(", {what}"));
         }
+        for (group, what) in [(self.learners, "learners"), (self.outsiders, "outsiders")] {
+            if !group.is_empty() {
+                text.push_str(&format!(", {what} {group}"));
+            }
+        }
+        for target in self.changes.iter().flatten() {
+            text.push_str(&format!(", to {target}"));
+        }
         text
     }
 
@@ -127,17 +152,39 @@ impl Bounds {
         (1..=self.servers as u64).map(NodeId)
     }
 
-    pub(crate) fn majority(&self) -> usize {
-        self.servers / 2 + 1
+    /// The members at the beginning.
+    pub(crate) fn founders(&self) -> Membership {
+        let is_voter = |id: &NodeId| !self.learners.has(*id) && !self.outsiders.has(*id);
+        Membership::new(self.ids().filter(is_voter))
+            .with_learners(self.ids().filter(|id| self.learners.has(*id)))
     }
 
-    /// Without pre-vote and its timer nobody asks who was heard when.
+    pub(crate) fn changes_members(&self) -> bool {
+        self.changes.iter().any(Option::is_some)
+    }
+
+    /// Without pre-vote and its timer nobody asks who was heard when; but a leader that leaves prefers an heir that it has
+    /// heard of.
     pub(crate) fn ignores_contact(&self) -> bool {
-        !self.pre_vote && !self.contact_timer
+        !self.pre_vote && !self.contact_timer && !self.changes_members()
+    }
+
+    /// Whether under these new names everything here is as before. A leader that leaves chooses its heir by name among
+    /// equals, so the names of those that stay count.
+    pub(crate) fn is_the_same(&self, rename: impl Fn(NodeId) -> NodeId) -> bool {
+        let founders = self.founders();
+        let keeps = |group: Group| self.ids().all(|id| group.has(id) == group.has(rename(id)));
+        let drops = |target: &Target| founders.voters().iter().any(|&id| !target.voters.has(id));
+        let keeps_target = |target: &Target| {
+            let keeps_names = self.ids().all(|id| !target.voters.has(id) || rename(id) == id);
+            keeps(target.voters) && keeps(target.learners) && (keeps_names || !drops(target))
+        };
+        keeps(self.learners) && keeps(self.outsiders) && self.changes.iter().flatten().all(keeps_target)
     }
 
     pub(crate) fn config(&self, id: NodeId, mutant: MutantSwitch) -> Config {
-        let mut config = Config::new(id, self.ids());
+        let mut config = Config::joining(id);
+        config.founders = Some(self.founders()).filter(|founders| founders.contains(id));
         config.pre_vote = self.pre_vote;
         // Without either nobody asks who was heard when, and servers are not sticky.
         config.check_quorum = self.pre_vote || self.contact_timer;

@@ -1,14 +1,15 @@
 //! The model: what can happen next, and what comes of it.
 
+mod compare;
 mod model;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use raft_core::{Index, MutantSwitch, NodeId, ReadOutcome, Timer};
+use raft_core::{MutantSwitch, NodeId, ReadOutcome, Timer};
 
 use crate::bounds::{Bounds, BoundsError};
-use crate::ghost::{Ghost, logs_match};
+use crate::ghost::Ghost;
 use crate::property::{Flags, Law, Witness};
 use crate::state::{Network, State};
 use crate::story::Sent;
@@ -36,7 +37,7 @@ struct Shared {
     world: World,
     /// The laws that count.
     laws: Flags,
-    seen: AtomicU16,
+    seen: AtomicU32,
     expanded: AtomicU64,
     stopped: AtomicBool,
     defect: AtomicU16,
@@ -59,8 +60,8 @@ impl Cluster {
         bounds.check()?;
         let shared = Shared {
             world: World::new(bounds, mutant, symmetric),
-            laws: Flags(u16::MAX),
-            seen: AtomicU16::new(0),
+            laws: Flags(u32::MAX),
+            seen: AtomicU32::new(0),
             expanded: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             defect: AtomicU16::new(0),
@@ -159,6 +160,13 @@ impl Cluster {
             if state.reads < bounds.reads {
                 each(Stimulus::Read(state.reads));
             }
+            let open = (0..)
+                .zip(&bounds.changes)
+                .filter(|(n, target)| target.is_some() && state.changes & 1 << n == 0);
+            open.for_each(|(number, _)| each(Stimulus::Change(number)));
+            if filed.is_joint_by_hand {
+                each(Stimulus::LeaveJoint);
+            }
         } else {
             each(Stimulus::Timer(Timer::Election));
         }
@@ -232,6 +240,7 @@ impl Cluster {
         match action.stimulus {
             Stimulus::Propose(_) => state.proposals += 1,
             Stimulus::Crash { .. } => state.crashes += 1,
+            Stimulus::Change(number) => state.changes |= 1 << number,
             Stimulus::Read(id) => {
                 *state.floors.get_mut(usize::from(id))? = floor;
                 state.reads += 1;
@@ -241,7 +250,7 @@ impl Cluster {
         state.broken.add(outcome.broken);
         self.remember(&mut state, outcome, &mut seen)?;
         self.settle_reads(&mut state, outcome);
-        self.compare(&mut state, action.server, outcome);
+        self.compare(before, &mut state, action.server, outcome);
         state.broken.0 &= self.shared.laws.0;
         state.print = self.fingerprint(&state);
         Some((state, seen))
@@ -258,8 +267,11 @@ impl Cluster {
             seen.add_if(is_later, Flags::witness(Witness::SecondLeader));
             seen.add_if(state.crashes > 0, Flags::witness(Witness::ElectedAfterCrash));
         }
-        for entry in &outcome.applied {
-            ghost.apply(entry, outcome.term, &mut state.broken);
+        for applied in &outcome.applied {
+            let is_first = ghost.apply(&applied.entry, outcome.term, &mut state.broken);
+            if is_first && !self.is_durable(state, applied) {
+                state.broken.add(Flags::law(Law::DurableCommit));
+            }
             seen.add_if(state.crashes > 0, Flags::witness(Witness::AppliedAfterCrash));
         }
         match self.world().remember(ghost) {
@@ -284,26 +296,6 @@ impl Cluster {
             if let Some(floor) = state.floors.get_mut(id.0 as usize) {
                 *floor = 0;
             }
-        }
-    }
-
-    /// The laws that compare servers with each other and with history.
-    fn compare(&self, state: &mut State, changed: u8, outcome: &Outcome) {
-        let Some(ghost) = self.ghost(state) else { return };
-        if outcome.log_changed
-            && let Some(own) = self.servers(state).nth(usize::from(changed))
-        {
-            let differs = self.servers(state).any(|other| !logs_match(&own.log, &other.log));
-            state.broken.add_if(differs, Flags::law(Law::LogMatching));
-        }
-        if outcome.disk_changed || !outcome.applied.is_empty() {
-            let majority = self.bounds().majority();
-            let is_safe = |index| {
-                let holds = |filed: &&Filed| ghost.is_on(index, &filed.server.disk.entries);
-                self.servers(state).filter(holds).count() >= majority
-            };
-            let all_safe = (1..=ghost.committed_to()).map(Index).all(is_safe);
-            state.broken.add_if(!all_safe, Flags::law(Law::DurableCommit));
         }
     }
 

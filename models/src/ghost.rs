@@ -1,11 +1,12 @@
 //! History: what happened once and may be visible in no server any more. The laws are about it, not only about the
 //! present.
 
-use raft_core::{Entry, Index, NodeId, Payload, Term};
+use raft_core::{Entry, Index, NodeId, Term};
 
 use crate::bounds::Bounds;
+use crate::members::{payload_number, renamed_payload};
 use crate::property::{Flags, Law};
-use crate::server::Elected;
+use crate::reaction::Elected;
 
 /// What is remembered of a run.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -26,19 +27,9 @@ pub(crate) struct Office {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Committed {
     pub(crate) term: Term,
-    pub(crate) payload: u16,
+    pub(crate) payload: u32,
     /// The term of the server that applied it first.
     pub(crate) in_term: Term,
-}
-
-/// A command as a number; a no-op is none of them. (Nor is a membership, but all of those are one: nobody changes the
-/// members here.)
-pub(crate) fn payload_number(entry: &Entry<u8>) -> u16 {
-    match entry.payload {
-        Payload::Noop => 256,
-        Payload::Membership(_) => 257,
-        Payload::Command(command) => u16::from(command),
-    }
 }
 
 impl Office {
@@ -80,14 +71,15 @@ impl Ghost {
         is_later
     }
 
-    /// A server of term `in_term` applies an entry.
-    pub(crate) fn apply(&mut self, entry: &Entry<u8>, in_term: Term, broken: &mut Flags) {
+    /// A server of term `in_term` applies an entry. Returns whether it is the first one to do so.
+    pub(crate) fn apply(&mut self, entry: &Entry<u8>, in_term: Term, broken: &mut Flags) -> bool {
         let index = entry.index.previous().0 as usize;
         let news = Committed { term: entry.term, payload: payload_number(entry), in_term };
         match self.committed.get(index) {
             Some(old) => {
                 let differs = (old.term, old.payload) != (news.term, news.payload);
                 broken.add_if(differs, Flags::law(Law::StateMachineSafety));
+                false
             }
             None => {
                 let skips = index != self.committed.len();
@@ -95,8 +87,14 @@ impl Ghost {
                 self.committed.push(news);
                 let lacks = self.offices().any(|(t, office)| t > in_term && !office.holds(index, entry.term));
                 broken.add_if(lacks, Flags::law(Law::LeaderCompleteness));
+                true
             }
         }
+    }
+
+    /// Whether this very entry was committed.
+    pub(crate) fn has_committed(&self, index: usize, (term, payload): (Term, u32)) -> bool {
+        self.committed.get(index).is_some_and(|c| (c.term, c.payload) == (term, payload))
     }
 
     /// Whether a disk holds the entry committed at `index`.
@@ -119,6 +117,9 @@ impl Ghost {
         for office in ghost.leaders.iter_mut().flatten() {
             office.leader = rename(office.leader);
         }
+        for committed in &mut ghost.committed {
+            committed.payload = renamed_payload(committed.payload, &rename);
+        }
         ghost
     }
 }
@@ -128,7 +129,7 @@ fn election_safety() -> Flags {
 }
 
 /// Whether two logs that have an entry of the same index and term are identical up to it (§5.3).
-pub(crate) fn logs_match(a: &[(Term, u16)], b: &[(Term, u16)]) -> bool {
+pub(crate) fn logs_match(a: &[(Term, u32)], b: &[(Term, u32)]) -> bool {
     let agreed = a.iter().zip(b).rposition(|(a, b)| a.0 == b.0).map_or(0, |last| last + 1);
     a.iter().zip(b).take(agreed).all(|(a, b)| a == b)
 }

@@ -7,7 +7,7 @@
 //! - the boot number, which only tells apart acknowledgements from before a crash: the model never delivers one;
 //! - the configuration, which never changes, but for the server's own id;
 //! - how many bytes are under way to a peer: far fewer than the limit they are compared with;
-//! - in worlds without pre-vote and contact timers, who was heard when: only those ask.
+//! - in worlds without pre-vote, contact timers and changes of the members, who was heard when: only those ask.
 //!
 //! A field that is not known here is part of the key: at worst, states are told apart that need not be.
 
@@ -24,13 +24,15 @@ pub(crate) fn key(server: &Server, ignores_contact: bool) -> String {
     for write in list(&mut raft, "/durability/outstanding") {
         put(write, "/sequence", Value::Null);
     }
-    for peer in list(&mut raft, "/role/Leader/peers") {
-        put(peer, "/1/mode/Replicate/bytes", Value::Null);
-        for append in list(peer, "/1/mode/Replicate/appends") {
-            put(append, "/1", Value::Null);
-        }
-        if ignores_contact {
-            put(peer, "/1/active", Value::Null);
+    for peers in ["/role/Leader/peers", "/role/Leader/departing"] {
+        for peer in list(&mut raft, peers) {
+            put(peer, "/1/mode/Replicate/bytes", Value::Null);
+            for append in list(peer, "/1/mode/Replicate/appends") {
+                put(append, "/1", Value::Null);
+            }
+            if ignores_contact {
+                put(peer, "/1/active", Value::Null);
+            }
         }
     }
     if ignores_contact {

@@ -3,6 +3,7 @@
 use raft_core::Mutant;
 
 use crate::bounds::Bounds;
+use crate::members::{Group, Target};
 use crate::property::Law;
 
 /// The world in which a seeded bug is caught.
@@ -83,11 +84,21 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
                 "a leader elected twice, a late append, a later leader that commits, and a read: no small world",
             );
         }
-        Mutant::ReconfigureBeforeOwnCommit
-        | Mutant::TwoPendingChanges
-        | Mutant::JointOneMajority
-        | Mutant::ConfigNotRolledBack
-        | Mutant::LearnerCounts => return missing("members that change"),
+        Mutant::ReconfigureBeforeOwnCommit => {
+            // Two leaders by it take four servers, three terms and two messages in flight: more than ten million states.
+            laws = &[Law::OwnCommitFirst];
+            Bounds { changes: [Some(Target::voters(&[1, 2])), None], ..SMALL }
+        }
+        Mutant::TwoPendingChanges => {
+            Bounds { changes: [Some(Target::voters(&[1, 2])), Some(Target::voters(&[1]))], ..two }
+        }
+        Mutant::JointOneMajority => Bounds { changes: [Some(Target::voters(&[1])), None], ..two },
+        Mutant::ConfigNotRolledBack => {
+            // Two leaders by it take a second change, and a third term.
+            laws = &[Law::LatestMembers];
+            Bounds { changes: [Some(Target::voters(&[1, 2])), None], ..two }
+        }
+        Mutant::LearnerCounts => Bounds { learners: Group::of(&[3]), ..SMALL },
         Mutant::SnapshotDropsConfig | Mutant::AppendAfterCompaction => return missing("snapshots"),
         Mutant::ReadContextReuse => return missing("reads that followers forward"),
         Mutant::LeaseSurvivesTransfer

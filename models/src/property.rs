@@ -15,7 +15,8 @@ pub enum Law {
     LeaderCompleteness,
     /// Figure 3: no two servers ever apply different entries at one index, whatever crashed since.
     StateMachineSafety,
-    /// What was ever committed is, and stays, on the stable storage of a majority.
+    /// What is committed is on the stable storage of a quorum of the members in force where it is committed, and no disk
+    /// that held it ever loses it: so without changes of the members a majority holds it for ever.
     DurableCommit,
     /// Between crashes a server's term, its vote within a term, its commit index and, within a term, a leader's match
     /// indexes never go back.
@@ -30,6 +31,16 @@ pub enum Law {
     LegalRestart,
     /// The core does not panic.
     NoPanic,
+    /// A leader is elected by votes that a quorum of the members it knows has on stable storage.
+    ElectionByQuorum,
+    /// No log holds more than one membership that was never committed (§6, diss. 4.1).
+    OneChangeAtATime,
+    /// The members in force at a server are those of the latest membership in its log, committed or not (§6).
+    LatestMembers,
+    /// A leader changes the members only after an entry of its own term is committed (Ongaro, raft-dev 2015).
+    OwnCommitFirst,
+    /// Every quorum of the members before a change has a server in common with every quorum of those after it.
+    QuorumsMeet,
 }
 
 /// What must be possible, so that no law holds for want of behaviour.
@@ -64,11 +75,21 @@ pub enum Witness {
     ReadAborted,
     /// A leader that does not hear from a quorum steps down.
     SteppedDown,
+    /// A change of the members is committed.
+    MembersChanged,
+    /// A leader enters a joint membership.
+    JointEntered,
+    /// The membership that a joint one leads to is committed.
+    JointLeft,
+    /// A leader that is no voter any more lays down its office.
+    LeaderLeft,
+    /// A membership is committed in which a learner has become a voter.
+    LearnerPromoted,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 12] = [
+    pub const ALL: [Law; 17] = [
         Law::ElectionSafety,
         Law::LeaderAppendOnly,
         Law::LogMatching,
@@ -81,6 +102,11 @@ impl Law {
         Law::NoSuspicion,
         Law::LegalRestart,
         Law::NoPanic,
+        Law::ElectionByQuorum,
+        Law::OneChangeAtATime,
+        Law::LatestMembers,
+        Law::OwnCommitFirst,
+        Law::QuorumsMeet,
     ];
 
     /// Its name in reports.
@@ -99,13 +125,18 @@ impl Law {
             Law::NoSuspicion => "no suspicion",
             Law::LegalRestart => "legal restart",
             Law::NoPanic => "no panic",
+            Law::ElectionByQuorum => "election by a quorum",
+            Law::OneChangeAtATime => "one change at a time",
+            Law::LatestMembers => "latest members in force",
+            Law::OwnCommitFirst => "own commit before a change",
+            Law::QuorumsMeet => "successive quorums meet",
         }
     }
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 14] = [
+    pub const ALL: [Witness; 19] = [
         Witness::Elected,
         Witness::SecondLeader,
         Witness::OwnTermCommitted,
@@ -120,6 +151,11 @@ impl Witness {
         Witness::ReadServed,
         Witness::ReadAborted,
         Witness::SteppedDown,
+        Witness::MembersChanged,
+        Witness::JointEntered,
+        Witness::JointLeft,
+        Witness::LeaderLeft,
+        Witness::LearnerPromoted,
     ];
 
     /// Its name in reports.
@@ -140,13 +176,18 @@ impl Witness {
             Witness::ReadServed => "a read is served",
             Witness::ReadAborted => "a read is given up",
             Witness::SteppedDown => "a leader without a quorum steps down",
+            Witness::MembersChanged => "a change of members commits",
+            Witness::JointEntered => "a joint membership is entered",
+            Witness::JointLeft => "a joint membership is left",
+            Witness::LeaderLeft => "a leader removes itself",
+            Witness::LearnerPromoted => "a learner becomes a voter",
         }
     }
 }
 
 /// A set of laws, or of witnesses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-pub(crate) struct Flags(pub(crate) u16);
+pub(crate) struct Flags(pub(crate) u32);
 
 impl Flags {
     pub(crate) const NONE: Flags = Flags(0);

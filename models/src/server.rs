@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raft_core::{
-    Apply, Effects, Entry, Event, HardState, Input, Message, NodeId, Raft, ReadId, ReadOutcome, Recovered,
-    RoleKind, Term, Timer, Write,
+    Effects, Entry, HardState, Input, Message, NodeId, Raft, ReadId, Recovered, Timer, Transition, Write,
 };
 use serde::Serialize;
 
 use crate::bounds::Bounds;
+use crate::members::Target;
 use crate::property::{Flags, Law, Witness};
+use crate::reaction::Reaction;
 
 /// What stable storage holds.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
@@ -42,6 +43,10 @@ pub(crate) enum Happening {
     Timer(Timer),
     Propose(u8),
     Read(ReadId),
+    /// Its host wants these members.
+    Change(Target),
+    /// Its host ends a joint membership.
+    LeaveJoint,
     /// Its oldest write becomes durable, and it is told.
     Sync,
     /// It stops. Of its outstanding writes the first `kept` still reached the disk.
@@ -49,29 +54,6 @@ pub(crate) enum Happening {
         kept: u8,
     },
     Restart,
-}
-
-/// A leader's election, for the history.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Elected {
-    pub(crate) leader: NodeId,
-    pub(crate) term: Term,
-    /// The terms of the entries it was elected with.
-    pub(crate) log: Vec<Term>,
-}
-
-/// What comes of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Reaction {
-    pub(crate) server: Server,
-    pub(crate) sends: Vec<(NodeId, Message<u8>)>,
-    pub(crate) applied: Vec<Entry<u8>>,
-    pub(crate) reads: Vec<ReadOutcome>,
-    /// Reads that died with the server.
-    pub(crate) dropped_reads: Vec<ReadId>,
-    pub(crate) elected: Option<Elected>,
-    pub(crate) broken: Flags,
-    pub(crate) seen: Flags,
 }
 
 impl Server {
@@ -147,6 +129,12 @@ impl Server {
             Happening::Timer(timer) if raft.listens_to(*timer) => Input::Timer(*timer),
             Happening::Propose(command) => Input::Propose(vec![*command]),
             Happening::Read(id) => Input::Read(*id),
+            Happening::Change(target) => {
+                let changes = target.changes(raft.membership(), bounds.ids());
+                let transition = if target.by_hand { Transition::Explicit } else { Transition::Auto };
+                Input::ChangeMembership { changes, transition }
+            }
+            Happening::LeaveJoint => Input::LeaveJoint,
             Happening::Sync => {
                 let (batch, ack) = reaction.server.queue.pop_front()?.split();
                 reaction.server.disk.store(&batch);
@@ -174,7 +162,7 @@ impl Server {
 }
 
 impl Disk {
-    fn store(&mut self, batch: &raft_core::Batch<u8>) {
+    pub(crate) fn store(&mut self, batch: &raft_core::Batch<u8>) {
         if let Some(hard_state) = batch.hard_state {
             self.hard_state = hard_state;
         }
@@ -182,107 +170,6 @@ impl Disk {
             self.entries.retain(|entry| entry.index < first.index);
             self.entries.extend(batch.entries.iter().cloned());
         }
-    }
-}
-
-impl Reaction {
-    fn of(server: Server) -> Self {
-        Reaction {
-            server,
-            sends: Vec::new(),
-            applied: Vec::new(),
-            reads: Vec::new(),
-            dropped_reads: Vec::new(),
-            elected: None,
-            broken: Flags::NONE,
-            seen: Flags::NONE,
-        }
-    }
-
-    /// The host's part: hands over the input; executes what is committed at once; and, where disks are fast, makes writes
-    /// durable at once. Returns whether the input was accepted.
-    fn run(&mut self, raft: &mut Raft<u8>, input: Input<u8>, bounds: &Bounds) -> bool {
-        let mut next = Some(input);
-        let mut is_first = true;
-        while let Some(input) = next.take() {
-            let mut effects = Effects::default();
-            if raft.step(input, &mut effects).is_err() && is_first {
-                return false;
-            }
-            is_first = false;
-            self.sends.extend(effects.send.into_iter().map(|sent| (sent.to, sent.message)));
-            self.server.queue.extend(effects.writes);
-            for event in &effects.events {
-                self.broken.add_if(matches!(event, Event::Halted(_)), Flags::law(Law::NoHalt));
-                // The members never change here, so that nobody is a stranger.
-                let is_suspect = matches!(event, Event::Suspect { .. } | Event::Stranger { .. });
-                self.broken.add_if(is_suspect, Flags::law(Law::NoSuspicion));
-            }
-            for outcome in effects.reads {
-                let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = outcome;
-                let is_ready = matches!(outcome, ReadOutcome::Ready { .. });
-                let witness = if is_ready { Witness::ReadServed } else { Witness::ReadAborted };
-                self.seen.add(Flags::witness(witness));
-                self.server.reads.retain(|waiting| *waiting != id);
-                self.reads.push(outcome);
-            }
-            let applied_to = effects.apply.last().map(Apply::index);
-            for step in effects.apply {
-                match step {
-                    Apply::Entry(entry) => self.applied.push(entry),
-                    // Nobody here ever takes one.
-                    Apply::Snapshot(_) => self.broken.add(Flags::law(Law::StateMachineSafety)),
-                }
-            }
-            if let Some(last) = applied_to {
-                next = Some(Input::Applied(last));
-            } else if bounds.slow_writes == 0
-                && let Some(write) = self.server.queue.pop_front()
-            {
-                let (batch, ack) = write.split();
-                self.server.disk.store(&batch);
-                next = Some(Input::Durable(ack));
-            }
-        }
-        true
-    }
-
-    /// The laws that one server can break by itself, and what is worth noting.
-    fn judge(&mut self, before: &Raft<u8>, after: &Raft<u8>, happening: &Happening) {
-        let led = before.role() == RoleKind::Leader;
-        let leads = after.role() == RoleKind::Leader;
-        let same_term = before.term() == after.term();
-        let goes_on = led && leads && same_term;
-
-        let keeps_log = before.entries().all(|entry| after.entry(entry.index) == Some(entry));
-        self.broken.add_if(goes_on && !keeps_log, Flags::law(Law::LeaderAppendOnly));
-        self.seen.add_if(!keeps_log, Flags::witness(Witness::Truncated));
-
-        let vote = before.hard_state().voted_for;
-        let revotes = same_term && vote.is_some() && after.hard_state().voted_for != vote;
-        let forgets_match = before.match_indexes().zip(after.match_indexes()).any(|(b, a)| a < b);
-        let goes_back = after.term() < before.term()
-            || after.commit() < before.commit()
-            || revotes
-            || (goes_on && forgets_match);
-        self.broken.add_if(goes_back, Flags::law(Law::Monotonicity));
-
-        if leads && !(led && same_term) {
-            self.seen.add(Flags::witness(Witness::Elected));
-            let term = after.term();
-            let log = after.entries().map(|entry| entry.term).filter(|&entry| entry < term).collect();
-            self.elected = Some(Elected { leader: after.id(), term, log });
-        }
-        let stepped_down =
-            led && !leads && same_term && matches!(happening, Happening::Timer(Timer::Contact));
-        self.seen.add_if(stepped_down, Flags::witness(Witness::SteppedDown));
-        for entry in self.applied.iter().filter(|_| leads) {
-            let is_own = entry.term == after.term();
-            let witness = if is_own { Witness::OwnTermCommitted } else { Witness::OlderTermCommitted };
-            self.seen.add(Flags::witness(witness));
-        }
-        let has_command = self.applied.iter().any(|e| matches!(e.payload, raft_core::Payload::Command(_)));
-        self.seen.add_if(has_command, Flags::witness(Witness::CommandApplied));
     }
 }
 

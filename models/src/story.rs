@@ -8,6 +8,7 @@ use stateright::Model;
 
 use crate::bounds::{Bounds, BoundsError};
 use crate::cluster::{Action, Cluster};
+use crate::members::{Target, describe};
 use crate::property::Law;
 use crate::state::State;
 use crate::world::{Envelope, Filed, Stimulus};
@@ -58,6 +59,10 @@ pub enum Occurrence {
     Proposes(u8),
     /// A read is asked for.
     Reads(u8),
+    /// Its host wants these members.
+    Changes(Target),
+    /// Its host ends a joint membership.
+    LeavesJoint,
     /// The oldest outstanding write becomes durable, and the server learns of it.
     Syncs,
     /// It crashes; so many outstanding writes still reach its disk.
@@ -212,6 +217,11 @@ impl Occurrence {
             Stimulus::Timer(timer) => Occurrence::Timer(timer),
             Stimulus::Propose(command) => Occurrence::Proposes(command),
             Stimulus::Read(id) => Occurrence::Reads(id),
+            Stimulus::Change(number) => {
+                let target = cluster.bounds().changes.get(usize::from(number)).copied().flatten();
+                target.map_or(Occurrence::LeavesJoint, Occurrence::Changes)
+            }
+            Stimulus::LeaveJoint => Occurrence::LeavesJoint,
             Stimulus::Sync => Occurrence::Syncs,
             Stimulus::Crash { kept } => Occurrence::Crashes { kept },
             Stimulus::Restart => Occurrence::Restarts,
@@ -278,7 +288,9 @@ pub(crate) fn view(filed: &Filed) -> String {
 fn entry(entry: &Entry<u8>) -> String {
     match &entry.payload {
         Payload::Noop => format!("{}@t{}", entry.index, entry.term),
-        Payload::Membership(_) => format!("{}@t{}=members", entry.index, entry.term),
+        Payload::Membership(members) => {
+            format!("{}@t{}={}", entry.index, entry.term, describe(members))
+        }
         Payload::Command(command) => format!("{}@t{}={command}", entry.index, entry.term),
     }
 }
@@ -313,6 +325,7 @@ impl std::fmt::Display for Sent {
                 }
                 if response.round.0 > 0 { write!(f, ", round {}", response.round.0) } else { Ok(()) }
             }
+            Body::TimeoutNow => f.write_str("campaign now"),
             // What servers say about snapshots, transfers and forwarded requests: not here yet.
             other => write!(f, "{other:?}"),
         }
@@ -328,6 +341,8 @@ impl std::fmt::Display for Step {
             Occurrence::Timer(timer) => write!(f, "{timer:?} timer runs out")?,
             Occurrence::Proposes(command) => write!(f, "is proposed command {command}")?,
             Occurrence::Reads(id) => write!(f, "is asked for read {id}")?,
+            Occurrence::Changes(target) => write!(f, "is asked to change the members to {target}")?,
+            Occurrence::LeavesJoint => f.write_str("is asked to leave the joint membership")?,
             Occurrence::Syncs => f.write_str("its oldest write becomes durable")?,
             Occurrence::Crashes { kept } => write!(f, "crashes; {kept} outstanding writes were kept")?,
             Occurrence::Restarts => f.write_str("restarts")?,

@@ -14,7 +14,8 @@ pub(crate) struct Permutations {
 }
 
 impl Permutations {
-    pub(crate) fn of(servers: usize, symmetric: bool) -> Self {
+    /// Those of them that `is_allowed`, given as what becomes of whom: they must form a group.
+    pub(crate) fn of(servers: usize, symmetric: bool, is_allowed: impl Fn(&[u8]) -> bool) -> Self {
         let mut all = vec![Vec::new()];
         for _ in 0..servers {
             all = all.iter().flat_map(|prefix: &Vec<u8>| extensions(prefix, servers)).collect();
@@ -22,6 +23,7 @@ impl Permutations {
         if !symmetric {
             all.truncate(1);
         }
+        all.retain(|permutation| is_allowed(permutation));
         let position = |wanted: &Vec<u8>| all.iter().position(|p| p == wanted).unwrap_or_default();
         let compose = |p: &Vec<u8>, q: &Vec<u8>| -> Vec<u8> {
             q.iter().filter_map(|&middle| p.get(usize::from(middle)).copied()).collect()
@@ -37,15 +39,20 @@ impl Permutations {
 
     /// The new name of a server.
     pub(crate) fn rename(&self, permutation: usize, id: NodeId) -> NodeId {
-        let old = id.0.checked_sub(1).and_then(|i| usize::try_from(i).ok());
-        let new = old.and_then(|i| self.all.get(permutation)?.get(i));
-        new.map_or(id, |&i| NodeId(u64::from(i) + 1))
+        self.all.get(permutation).map_or(id, |permutation| renamed(permutation, id))
     }
 
     /// The permutation that does `first` and then `second`.
     pub(crate) fn compose(&self, second: usize, first: usize) -> usize {
         self.after.get(second).and_then(|row| row.get(first)).copied().unwrap_or_default()
     }
+}
+
+/// The new name of a server under one permutation.
+pub(crate) fn renamed(permutation: &[u8], id: NodeId) -> NodeId {
+    let old = id.0.checked_sub(1).and_then(|i| usize::try_from(i).ok());
+    let new = old.and_then(|i| permutation.get(i));
+    new.map_or(id, |&i| NodeId(u64::from(i) + 1))
 }
 
 fn extensions(prefix: &[u8], servers: usize) -> Vec<Vec<u8>> {
@@ -60,7 +67,7 @@ mod tests {
     #[test]
     fn permutations_form_a_group_with_the_identity_first() {
         for servers in 1..=4 {
-            let group = Permutations::of(servers, true);
+            let group = Permutations::of(servers, true, |_| true);
             assert_eq!(group.len(), (1..=servers).product::<usize>());
             for id in (1..=servers as u64).map(NodeId) {
                 assert_eq!(group.rename(0, id), id);

@@ -12,15 +12,17 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use raft_core::{Entry, Message, MutantSwitch, NodeId, ReadId, ReadOutcome, RoleKind, Term, Timer};
+use raft_core::{Message, MutantSwitch, NodeId, ReadId, ReadOutcome, RoleKind, Term, Timer};
 use rustc_hash::FxHashMap;
 
 use crate::bounds::Bounds;
-use crate::ghost::{Ghost, payload_number};
+use crate::ghost::Ghost;
 use crate::key::key;
+use crate::members::{members_number, payload_number, renamed_message};
 use crate::property::Flags;
-use crate::server::{Elected, Happening, Reaction, Server};
-use crate::symmetry::Permutations;
+use crate::reaction::{Applied, Elected, Reaction};
+use crate::server::{Happening, Server};
+use crate::symmetry::{Permutations, renamed};
 use crate::table::Table;
 
 /// What happens to a server, in numbers.
@@ -30,6 +32,8 @@ pub(crate) enum Stimulus {
     Timer(Timer),
     Propose(u8),
     Read(u8),
+    Change(u8),
+    LeaveJoint,
     Sync,
     Crash { kept: u8 },
     Restart,
@@ -39,7 +43,7 @@ pub(crate) enum Stimulus {
 pub(crate) struct Outcome {
     pub(crate) server: u32,
     pub(crate) sends: Box<[u16]>,
-    pub(crate) applied: Box<[Entry<u8>]>,
+    pub(crate) applied: Box<[Applied]>,
     pub(crate) reads: Box<[ReadOutcome]>,
     pub(crate) dropped_reads: Box<[ReadId]>,
     pub(crate) elected: Option<Elected>,
@@ -55,7 +59,10 @@ pub(crate) struct Filed {
     pub(crate) server: Server,
     pub(crate) images: Box<[u32]>,
     pub(crate) prints: Box<[u64]>,
-    pub(crate) log: Box<[(Term, u16)]>,
+    pub(crate) log: Box<[(Term, u32)]>,
+    /// The members in force, as the payload that would bring them; of a server that is down, nothing.
+    pub(crate) members: Option<u32>,
+    pub(crate) is_joint_by_hand: bool,
     pub(crate) is_leader: bool,
     pub(crate) is_within_bounds: bool,
     /// What was asked already: numbers of outcomes, or [`NOTHING`].
@@ -116,7 +123,9 @@ impl World {
         World {
             bounds,
             mutant,
-            permutations: Permutations::of(bounds.servers, symmetric),
+            permutations: Permutations::of(bounds.servers, symmetric, |p| {
+                bounds.is_the_same(|id| renamed(p, id))
+            }),
             servers: Table::new(),
             messages: Table::new(),
             ghosts: Table::new(),
@@ -208,6 +217,10 @@ impl World {
             Stimulus::Timer(timer) => Happening::Timer(timer),
             Stimulus::Propose(command) => Happening::Propose(command),
             Stimulus::Read(id) => Happening::Read(ReadId(u64::from(id))),
+            Stimulus::Change(number) => {
+                Happening::Change(*self.bounds.changes.get(usize::from(number))?.as_ref()?)
+            }
+            Stimulus::LeaveJoint => Happening::LeaveJoint,
             Stimulus::Sync => Happening::Sync,
             Stimulus::Crash { kept } => Happening::Crash { kept },
             Stimulus::Restart => Happening::Restart,
@@ -273,14 +286,15 @@ impl World {
         u16::try_from(number).map_err(|_| Defect::Full)
     }
 
-    /// Messages name no servers but on the envelope, so their images are plain to make.
+    /// Of what messages say only memberships name servers, so their images are plain to make.
     fn post_images(&self, index: &mut Index, envelope: &Envelope) -> Result<u32, Defect> {
-        let rename = |p| Envelope {
-            from: self.permutations.rename(p, envelope.from),
-            to: self.permutations.rename(p, envelope.to),
-            message: envelope.message.clone(),
+        let image = |p| {
+            let rename = |id| self.permutations.rename(p, id);
+            let message = renamed_message(&envelope.message, rename)?;
+            Some(Envelope { from: rename(envelope.from), to: rename(envelope.to), message })
         };
-        let images: Vec<Envelope> = (0..self.permutations.len()).map(rename).collect();
+        let images: Option<Vec<Envelope>> = (0..self.permutations.len()).map(image).collect();
+        let images = images.ok_or(Defect::Asymmetric)?;
         let mut distinct: Vec<&Envelope> = Vec::new();
         let mut offsets = Vec::new();
         for image in &images {
@@ -357,7 +371,7 @@ impl Filed {
     fn new(server: &Server, images: Box<[u32]>, prints: Box<[u64]>, bounds: &Bounds) -> Self {
         let raft = server.raft.as_ref();
         let term = raft.map_or(server.disk.hard_state.term, raft_core::Raft::term);
-        let log: Box<[(Term, u16)]> = server.log().map(|entry| (entry.term, payload_number(entry))).collect();
+        let log: Box<[(Term, u32)]> = server.log().map(|entry| (entry.term, payload_number(entry))).collect();
         let is_within_bounds =
             term.0 <= bounds.terms && log.len() <= bounds.log && server.queue.len() <= bounds.slow_writes;
         Filed {
@@ -365,6 +379,9 @@ impl Filed {
             images,
             prints,
             log,
+            members: raft.map(|raft| members_number(raft.membership())),
+            is_joint_by_hand: raft
+                .is_some_and(|raft| raft.membership().is_joint() && !raft.membership().leaves_by_itself()),
             is_leader: raft.is_some_and(|raft| raft.role() == RoleKind::Leader),
             is_within_bounds,
             memo: RwLock::default(),

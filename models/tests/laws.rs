@@ -1,5 +1,6 @@
 //! Every law has been seen to fail: on a seeded bug, with that law alone as judge. (The laws that no seeded bug of the core
-//! breaks, `leader append-only`, `legal restart` and `no panic`, are shown to fail where they are judged, in `server.rs`.)
+//! breaks are shown to fail where they are judged: `leader append-only`, `legal restart` and `no panic` in `server.rs`,
+//! `successive quorums meet` in `members.rs`.)
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -31,6 +32,14 @@ fn every_law_can_fail() {
         (Law::LinearizableReads, Mutant::ReadWithoutQuorum),
         (Law::NoHalt, Mutant::VoteWithoutLogCheck),
         (Law::NoHalt, Mutant::TwoVotes),
+        // Too few votes are counted; votes are counted that their voters have forgotten.
+        (Law::ElectionByQuorum, Mutant::QuorumHalf),
+        (Law::ElectionByQuorum, Mutant::ForgetVote),
+        (Law::DurableCommit, Mutant::JointOneMajority),
+        (Law::DurableCommit, Mutant::LearnerCounts),
+        (Law::OneChangeAtATime, Mutant::TwoPendingChanges),
+        (Law::LatestMembers, Mutant::ConfigNotRolledBack),
+        (Law::OwnCommitFirst, Mutant::ReconfigureBeforeOwnCommit),
     ];
     for (law, mutant) in cases {
         let bounds = hunt(mutant).expect("it is hunted").bounds;

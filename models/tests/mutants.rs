@@ -21,13 +21,8 @@ fn those_without_a_scenario_are_known() {
         names,
         [
             "echo-stale-round",
-            "reconfigure-before-own-commit",
-            "two-pending-changes",
-            "joint-one-majority",
-            "config-not-rolled-back",
             "snapshot-drops-config",
             "append-after-compaction",
-            "learner-counts",
             "read-context-reuse",
             "lease-survives-transfer",
             "lease-ignores-drift",

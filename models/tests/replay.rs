@@ -15,8 +15,13 @@ fn caught(mutant: Mutant, engine: Engine) -> Counterexample {
 
 #[test]
 fn a_saved_counterexample_replays_and_the_sound_core_does_not_follow_it() {
-    for mutant in [Mutant::ForgetVote, Mutant::VoteWithoutLogCheck, Mutant::StaleAckAba, Mutant::MatchRegress]
-    {
+    for mutant in [
+        Mutant::ForgetVote,
+        Mutant::VoteWithoutLogCheck,
+        Mutant::StaleAckAba,
+        Mutant::MatchRegress,
+        Mutant::JointOneMajority,
+    ] {
         for engine in [Engine::Stateright, Engine::Layered] {
             let story = caught(mutant, engine);
             let saved = story.to_json().expect("plain data");
@@ -60,6 +65,10 @@ fn a_story_can_be_read() {
     for expected in
         ["election safety is broken", "forget-vote", "crashes", "restarts", "vote: yes", "at the end:"]
     {
+        assert!(story.contains(expected), "{expected:?} in\n{story}");
+    }
+    let story = caught(Mutant::JointOneMajority, Engine::Layered).to_string();
+    for expected in ["is asked to change the members to {1}", "2@t1={1} from {1,2,3}", "to {1})"] {
         assert!(story.contains(expected), "{expected:?} in\n{story}");
     }
 }

@@ -33,6 +33,7 @@ impl Model for Cluster {
             duplicates: 0,
             proposals: 0,
             reads: 0,
+            changes: 0,
             floors: [0; Bounds::MAX_READS as usize],
             broken: Flags::NONE,
             print: 0,
@@ -100,7 +101,12 @@ impl Model for Cluster {
             NoHalt,
             NoSuspicion,
             LegalRestart,
-            NoPanic
+            NoPanic,
+            ElectionByQuorum,
+            OneChangeAtATime,
+            LatestMembers,
+            OwnCommitFirst,
+            QuorumsMeet
         )
     }
 }
@@ -110,12 +116,24 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::members::{Group, Target};
 
     /// The core treats all names alike: asked of every step of a small world with crashes.
     #[test]
     fn images_of_servers_do_the_images_of_what_they_do() {
-        let bounds = Bounds { log: 2, crashes: 1, slow_writes: 1, reads: 1, ..Bounds::SMALLEST };
+        is_symmetric(Bounds { log: 2, crashes: 1, slow_writes: 1, reads: 1, ..Bounds::SMALLEST });
+    }
+
+    #[test]
+    fn images_of_members_do_the_images_of_what_they_do() {
+        let outsiders = Group::of(&[4]);
+        let changes = [Some(Target::voters(&[1, 2, 3, 4])), Some(Target::voters(&[1]))];
+        is_symmetric(Bounds { servers: 4, outsiders, changes, ..Bounds::SMALLEST });
+    }
+
+    fn is_symmetric(bounds: Bounds) {
         let cluster = Cluster::new(bounds).unwrap();
+        assert!(cluster.world().permutations.len() > 1);
         let mut seen = BTreeSet::new();
         let mut pending = cluster.init_states();
         let mut actions = Vec::new();
