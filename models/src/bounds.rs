@@ -45,6 +45,12 @@ pub struct Bounds {
     /// The changes of the members that are asked for, each at most once, in any order.
     #[serde(default)]
     pub changes: [Option<Target>; Bounds::MAX_CHANGES],
+    /// So many snapshots are taken, and the log that they contain goes.
+    #[serde(default)]
+    pub snapshots: u8,
+    /// In so many parts does a snapshot travel: 1 or 2. (0 is 1.)
+    #[serde(default)]
+    pub snapshot_parts: u8,
 }
 
 /// Bounds that cannot be explored.
@@ -89,6 +95,8 @@ impl Bounds {
         learners: Group::NONE,
         outsiders: Group::NONE,
         changes: [None; Bounds::MAX_CHANGES],
+        snapshots: 0,
+        snapshot_parts: 1,
     };
 
     /// Whether these bounds can be explored.
@@ -107,6 +115,8 @@ impl Bounds {
             ("crashes", u64::from(self.crashes), 0, 15),
             ("slow_writes", self.slow_writes as u64, 0, 8),
             ("reads", u64::from(self.reads), 0, u64::from(Self::MAX_READS)),
+            ("snapshots", u64::from(self.snapshots), 0, 15),
+            ("snapshot_parts", u64::from(self.snapshot_parts), 0, 2),
             ("voters at the beginning", self.founders().voters().len() as u64, 1, self.servers as u64),
         ];
         match all.into_iter().find(|&(_, found, low, high)| found < low || found > high) {
@@ -128,6 +138,7 @@ impl Bounds {
             (usize::from(self.crashes), "crashes"),
             (self.slow_writes, "slow writes"),
             (usize::from(self.reads), "reads"),
+            (usize::from(self.snapshots), "snapshots"),
         ];
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!(", {count} {what}"));
@@ -136,6 +147,9 @@ impl Bounds {
             [(self.pre_vote, "pre-vote"), (self.contact_timer, "check-quorum")].iter().filter(|(is, _)| *is)
         {
             text.push_str(&format!(", {what}"));
+        }
+        if self.snapshots > 0 && self.snapshot_parts > 1 {
+            text.push_str(&format!(" in {} parts", self.snapshot_parts));
         }
         for (group, what) in [(self.learners, "learners"), (self.outsiders, "outsiders")] {
             if !group.is_empty() {
@@ -164,9 +178,9 @@ impl Bounds {
     }
 
     /// Without pre-vote and its timer nobody asks who was heard when; but a leader that leaves prefers an heir that it has
-    /// heard of.
+    /// heard of, and sends snapshots only to peers that it has heard of.
     pub(crate) fn ignores_contact(&self) -> bool {
-        !self.pre_vote && !self.contact_timer && !self.changes_members()
+        !self.pre_vote && !self.contact_timer && !self.changes_members() && self.snapshots == 0
     }
 
     /// Whether under these new names everything here is as before. A leader that leaves chooses its heir by name among

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use raft_core::{MutantSwitch, NodeId, ReadOutcome, Timer};
 
 use crate::bounds::{Bounds, BoundsError};
+use crate::filed::Filed;
 use crate::ghost::Ghost;
 use crate::property::{Flags, Law, Witness};
 use crate::state::{Network, State};
 use crate::story::Sent;
-use crate::world::{Defect, Filed, Outcome, Stimulus, World, print};
+use crate::world::{Defect, Outcome, Stimulus, World, print};
 
 /// One thing that happens to one server, and which messages are lost for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,6 +174,9 @@ impl Cluster {
         if bounds.contact_timer {
             each(Stimulus::Timer(Timer::Contact));
         }
+        if state.snapshots < bounds.snapshots {
+            each(Stimulus::TakeSnapshot);
+        }
         let outstanding = filed.server.queue.len() as u8;
         if outstanding > 0 {
             each(Stimulus::Sync);
@@ -240,6 +244,7 @@ impl Cluster {
         match action.stimulus {
             Stimulus::Propose(_) => state.proposals += 1,
             Stimulus::Crash { .. } => state.crashes += 1,
+            Stimulus::TakeSnapshot => state.snapshots += 1,
             Stimulus::Change(number) => state.changes |= 1 << number,
             Stimulus::Read(id) => {
                 *state.floors.get_mut(usize::from(id))? = floor;
@@ -247,6 +252,8 @@ impl Cluster {
             }
             _ => {}
         }
+        let installs = seen.has(Flags::witness(Witness::SnapshotInstalled));
+        seen.add_if(installs && state.crashes > 0, Flags::witness(Witness::InstalledAfterCrash));
         state.broken.add(outcome.broken);
         self.remember(&mut state, outcome, &mut seen)?;
         self.settle_reads(&mut state, outcome);

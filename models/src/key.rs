@@ -7,7 +7,7 @@
 //! - the boot number, which only tells apart acknowledgements from before a crash: the model never delivers one;
 //! - the configuration, which never changes, but for the server's own id;
 //! - how many bytes are under way to a peer: far fewer than the limit they are compared with;
-//! - in worlds without pre-vote, contact timers and changes of the members, who was heard when: only those ask.
+//! - in worlds without pre-vote, contact timers, changes of the members and snapshots, who was heard when: only those ask.
 //!
 //! A field that is not known here is part of the key: at worst, states are told apart that need not be.
 

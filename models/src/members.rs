@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use raft_core::{Body, Change, Entry, Membership, Message, NodeId, Payload};
+use raft_core::{Body, Change, Entry, Membership, Message, NodeId, Payload, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds;
@@ -166,6 +166,10 @@ pub(crate) fn renamed_message(
     rename: impl Fn(NodeId) -> NodeId,
 ) -> Option<Message<u8>> {
     let mut renamed = message.clone();
+    if let Body::Snapshot(chunk) = &mut renamed.body {
+        let membership = Arc::new(renamed_members(&chunk.snapshot.membership, &rename)?);
+        chunk.snapshot = Arc::new(SnapshotMeta { last: chunk.snapshot.last, membership });
+    }
     if let Body::Append(append) = &mut renamed.body
         && append.entries.iter().any(|entry| matches!(entry.payload, Payload::Membership(_)))
     {

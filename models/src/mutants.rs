@@ -99,7 +99,21 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
             Bounds { changes: [Some(Target::voters(&[1, 2])), None], ..two }
         }
         Mutant::LearnerCounts => Bounds { learners: Group::of(&[3]), ..SMALL },
-        Mutant::SnapshotDropsConfig | Mutant::AppendAfterCompaction => return missing("snapshots"),
+        Mutant::SnapshotDropsConfig => {
+            // Two leaders by it take a second change.
+            laws = &[Law::LatestMembers];
+            Bounds {
+                outsiders: Group::of(&[3]),
+                changes: [Some(Target::voters(&[1, 2, 3])), None],
+                snapshots: 1,
+                ..SMALL
+            }
+        }
+        Mutant::AppendAfterCompaction => {
+            // Followers refuse to believe it: all that comes of it is that they never catch up.
+            laws = &[Law::NoSuspicion];
+            Bounds { servers: 2, snapshots: 1, ..two }
+        }
         Mutant::ReadContextReuse => return missing("reads that followers forward"),
         Mutant::LeaseSurvivesTransfer
         | Mutant::LeaseIgnoresDrift

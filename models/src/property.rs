@@ -41,6 +41,10 @@ pub enum Law {
     OwnCommitFirst,
     /// Every quorum of the members before a change has a server in common with every quorum of those after it.
     QuorumsMeet,
+    /// What is installed is a snapshot whose parts are all on stable storage; and what a state machine is given is there.
+    WholeSnapshots,
+    /// A snapshot stands for committed entries, and names the members as of the last one.
+    TrueSnapshots,
 }
 
 /// What must be possible, so that no law holds for want of behaviour.
@@ -85,11 +89,17 @@ pub enum Witness {
     LeaderLeft,
     /// A membership is committed in which a learner has become a voter.
     LearnerPromoted,
+    /// A server takes a snapshot and lets go of its log.
+    Compacted,
+    /// A follower installs its leader's snapshot.
+    SnapshotInstalled,
+    /// That, after a crash.
+    InstalledAfterCrash,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 17] = [
+    pub const ALL: [Law; 19] = [
         Law::ElectionSafety,
         Law::LeaderAppendOnly,
         Law::LogMatching,
@@ -107,6 +117,8 @@ impl Law {
         Law::LatestMembers,
         Law::OwnCommitFirst,
         Law::QuorumsMeet,
+        Law::WholeSnapshots,
+        Law::TrueSnapshots,
     ];
 
     /// Its name in reports.
@@ -130,13 +142,15 @@ impl Law {
             Law::LatestMembers => "latest members in force",
             Law::OwnCommitFirst => "own commit before a change",
             Law::QuorumsMeet => "successive quorums meet",
+            Law::WholeSnapshots => "whole snapshots",
+            Law::TrueSnapshots => "true snapshots",
         }
     }
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 19] = [
+    pub const ALL: [Witness; 22] = [
         Witness::Elected,
         Witness::SecondLeader,
         Witness::OwnTermCommitted,
@@ -156,6 +170,9 @@ impl Witness {
         Witness::JointLeft,
         Witness::LeaderLeft,
         Witness::LearnerPromoted,
+        Witness::Compacted,
+        Witness::SnapshotInstalled,
+        Witness::InstalledAfterCrash,
     ];
 
     /// Its name in reports.
@@ -181,6 +198,9 @@ impl Witness {
             Witness::JointLeft => "a joint membership is left",
             Witness::LeaderLeft => "a leader removes itself",
             Witness::LearnerPromoted => "a learner becomes a voter",
+            Witness::Compacted => "a log is compacted",
+            Witness::SnapshotInstalled => "a snapshot is installed",
+            Witness::InstalledAfterCrash => "a snapshot is installed after a crash",
         }
     }
 }

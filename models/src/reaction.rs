@@ -1,11 +1,12 @@
 //! What comes of something that happens to a server: what its host does with the core's effects, and the laws that one
 //! server can break by itself.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use raft_core::{
-    Apply, Body, Effects, Entry, Event, Index, Input, Membership, Message, NodeId, Payload, Raft, ReadId,
-    ReadOutcome, RoleKind, Term, Timer,
+    Apply, Body, Effects, Entry, Event, Index, Input, Membership, Message, NodeId, Payload, Position, Raft,
+    ReadChunk, ReadId, ReadOutcome, Refused, RoleKind, SnapshotMeta, Term, Timer, Write,
 };
 
 use crate::bounds::Bounds;
@@ -18,7 +19,9 @@ use crate::server::{Happening, Server};
 pub(crate) struct Elected {
     pub(crate) leader: NodeId,
     pub(crate) term: Term,
-    /// The terms of the entries it was elected with.
+    /// The last entry of its snapshot.
+    pub(crate) base: Position,
+    /// The terms of the entries after that one with which it was elected.
     pub(crate) log: Vec<Term>,
     /// Whose votes it counted.
     pub(crate) voters: Vec<NodeId>,
@@ -38,6 +41,8 @@ pub(crate) struct Reaction {
     pub(crate) server: Server,
     pub(crate) sends: Vec<(NodeId, Message<u8>)>,
     pub(crate) applied: Vec<Applied>,
+    /// What snapshots stand for that it took, or starts from now.
+    pub(crate) snapshots: Vec<SnapshotMeta>,
     pub(crate) reads: Vec<ReadOutcome>,
     /// Reads that died with the server.
     pub(crate) dropped_reads: Vec<ReadId>,
@@ -52,6 +57,7 @@ impl Reaction {
             server,
             sends: Vec::new(),
             applied: Vec::new(),
+            snapshots: Vec::new(),
             reads: Vec::new(),
             dropped_reads: Vec::new(),
             elected: None,
@@ -60,63 +66,118 @@ impl Reaction {
         }
     }
 
-    /// The host's part: hands over the input; executes what is committed at once; and, where disks are fast, makes writes
-    /// durable at once. Returns whether the input was accepted.
+    /// Hands an input to the core and does what it wants. Returns whether the input was accepted.
     pub(crate) fn run(&mut self, raft: &mut Raft<u8>, input: Input<u8>, bounds: &Bounds) -> bool {
-        let mut next = Some(input);
-        let mut is_first = true;
-        while let Some(input) = next.take() {
-            let mut effects = Effects::default();
-            let before = raft.clone();
-            let cause = Cause::of(&input);
-            if raft.step(input, &mut effects).is_err() && is_first {
-                return false;
-            }
-            is_first = false;
-            self.sends.extend(effects.send.into_iter().map(|sent| (sent.to, sent.message)));
-            self.server.queue.extend(effects.writes);
-            for event in &effects.events {
-                self.broken.add_if(matches!(event, Event::Halted(_)), Flags::law(Law::NoHalt));
-                let is_suspect = match event {
-                    Event::Suspect { .. } => true,
-                    // Where the members never change, nobody is a stranger.
-                    Event::Stranger { .. } => !bounds.changes_members(),
-                    _ => false,
-                };
-                self.broken.add_if(is_suspect, Flags::law(Law::NoSuspicion));
-            }
-            for outcome in effects.reads {
-                let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = outcome;
-                let is_ready = matches!(outcome, ReadOutcome::Ready { .. });
-                let witness = if is_ready { Witness::ReadServed } else { Witness::ReadAborted };
-                self.seen.add(Flags::witness(witness));
-                self.server.reads.retain(|waiting| *waiting != id);
-                self.reads.push(outcome);
-            }
-            self.judge_step(&before, raft, &cause);
-            let applied_to = effects.apply.last().map(Apply::index);
-            for step in effects.apply {
-                match step {
-                    Apply::Entry(entry) => {
-                        let by = cause.members_that_commit(&before, raft, entry.index);
-                        self.note_applied(raft, &entry);
-                        self.applied.push(Applied { entry, by });
-                    }
-                    // Nobody here ever takes one.
-                    Apply::Snapshot(_) => self.broken.add(Flags::law(Law::StateMachineSafety)),
-                }
-            }
-            if let Some(last) = applied_to {
-                next = Some(Input::Applied(last));
-            } else if bounds.slow_writes == 0
+        let mut effects = Effects::default();
+        let is_accepted = self.step(raft, input, &mut effects, bounds).is_ok();
+        if is_accepted {
+            self.go_on(raft, effects, bounds);
+        }
+        is_accepted
+    }
+
+    /// The host's part: executes what is committed at once, reads what is to be read of its snapshot at once, and, where
+    /// disks are fast, makes writes durable at once.
+    pub(crate) fn go_on(&mut self, raft: &mut Raft<u8>, effects: Effects<u8>, bounds: &Bounds) {
+        let mut inputs = VecDeque::new();
+        self.take(effects, bounds, &mut inputs);
+        loop {
+            if inputs.is_empty()
+                && bounds.slow_writes == 0
                 && let Some(write) = self.server.queue.pop_front()
             {
-                let (batch, ack) = write.split();
-                self.server.disk.store(&batch);
-                next = Some(Input::Durable(ack));
+                inputs.push_back(self.store(write));
+            }
+            let Some(input) = inputs.pop_front() else { return };
+            let mut effects = Effects::default();
+            // None of these is ever refused.
+            let _ = self.step(raft, input, &mut effects, bounds);
+            self.take(effects, bounds, &mut inputs);
+        }
+    }
+
+    /// One step of the core, judged.
+    fn step(
+        &mut self,
+        raft: &mut Raft<u8>,
+        input: Input<u8>,
+        effects: &mut Effects<u8>,
+        bounds: &Bounds,
+    ) -> Result<(), Refused> {
+        let before = raft.clone();
+        let cause = Cause::of(&input);
+        raft.step(input, effects)?;
+        for event in &effects.events {
+            self.broken.add_if(matches!(event, Event::Halted(_)), Flags::law(Law::NoHalt));
+            let is_suspect = match event {
+                Event::Suspect { .. } => true,
+                // Where the members never change, nobody is a stranger.
+                Event::Stranger { .. } => !bounds.changes_members(),
+                _ => false,
+            };
+            self.broken.add_if(is_suspect, Flags::law(Law::NoSuspicion));
+        }
+        for apply in &effects.apply {
+            if let Apply::Entry(entry) = apply {
+                let by = cause.members_that_commit(&before, raft, entry.index);
+                self.note_applied(raft, entry);
+                self.applied.push(Applied { entry: entry.clone(), by });
             }
         }
-        true
+        self.judge_step(&before, raft, &cause);
+        Ok(())
+    }
+
+    /// What the core wants done; what it is to be told then is added to `inputs`.
+    fn take(&mut self, effects: Effects<u8>, bounds: &Bounds, inputs: &mut VecDeque<Input<u8>>) {
+        self.sends.extend(effects.send.into_iter().map(|sent| (sent.to, sent.message)));
+        self.server.queue.extend(effects.writes);
+        for outcome in effects.reads {
+            let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = outcome;
+            let is_ready = matches!(outcome, ReadOutcome::Ready { .. });
+            let witness = if is_ready { Witness::ReadServed } else { Witness::ReadAborted };
+            self.seen.add(Flags::witness(witness));
+            self.server.reads.retain(|waiting| *waiting != id);
+            self.reads.push(outcome);
+        }
+        inputs.extend(effects.apply.last().map(|last| Input::Applied(last.index())));
+        for apply in effects.apply {
+            if let Apply::Snapshot(snapshot) = apply {
+                // The state machine reads what is on the disk.
+                let is_there = self.server.disk.snapshot.as_ref() == Some(&*snapshot);
+                self.broken.add_if(!is_there, Flags::law(Law::WholeSnapshots));
+                self.snapshots.push((*snapshot).clone());
+            }
+        }
+        for ReadChunk { to, last, offset } in effects.snapshots {
+            inputs.push_back(match self.server.disk.read(last, offset, bounds.snapshot_parts) {
+                Some((data, done)) => Input::SnapshotChunk { to, last, offset, data, done },
+                None => Input::SnapshotUnavailable { to },
+            });
+        }
+    }
+
+    /// A write becomes durable: what the core is to be told.
+    pub(crate) fn store(&mut self, write: Write<u8>) -> Input<u8> {
+        let (batch, ack) = write.split();
+        let is_whole = self.server.disk.store(&batch);
+        self.broken.add_if(!is_whole, Flags::law(Law::WholeSnapshots));
+        let installs = batch.install.is_some() && batch.chunk.is_some();
+        self.seen.add_if(installs, Flags::witness(Witness::SnapshotInstalled));
+        Input::Durable(ack)
+    }
+
+    /// The host stores a snapshot of what is applied: what the core is to be told. Nothing, if that is nothing new.
+    pub(crate) fn take_snapshot(&mut self, raft: &Raft<u8>) -> Option<Input<u8>> {
+        let snapshot = raft.snapshot_meta(raft.applied()).ok()?;
+        let last = snapshot.last.index;
+        if raft.snapshot().is_some_and(|latest| latest.last.index >= last) {
+            return None;
+        }
+        self.seen.add(Flags::witness(Witness::Compacted));
+        self.server.disk.compact(snapshot.clone());
+        self.snapshots.push(snapshot.clone());
+        Some(Input::Compact { snapshot, through: last })
     }
 
     /// The laws that one server can break by itself, and what is worth noting.
@@ -126,7 +187,9 @@ impl Reaction {
         let same_term = before.term() == after.term();
         let goes_on = led && leads && same_term;
 
-        let keeps_log = before.entries().all(|entry| after.entry(entry.index) == Some(entry));
+        let is_kept =
+            |entry: &Entry<u8>| entry.index <= after.base().index || after.entry(entry.index) == Some(entry);
+        let keeps_log = before.entries().all(is_kept);
         self.broken.add_if(goes_on && !keeps_log, Flags::law(Law::LeaderAppendOnly));
         self.seen.add_if(!keeps_log, Flags::witness(Witness::Truncated));
 
@@ -188,7 +251,11 @@ impl Reaction {
         self.seen.add_if(new.is_joint(), Flags::witness(Witness::JointEntered));
         // A request asks for what is committed already; a joint membership is left when it is.
         let committed = if matches!(cause, Cause::Request) { before.commit() } else { after.commit() };
-        let has_own = after.entry(committed).is_some_and(|entry| entry.term == after.term());
+        let term = match after.entry(committed) {
+            Some(entry) => entry.term,
+            None => after.base().term,
+        };
+        let has_own = committed > Index::ZERO && term == after.term();
         self.broken.add_if(!has_own, Flags::law(Law::OwnCommitFirst));
     }
 
@@ -203,7 +270,7 @@ impl Reaction {
         }
         let is_by_quorum = is_quorum(before.membership(), |id| voters.contains(&id));
         self.broken.add_if(!is_by_quorum, Flags::law(Law::ElectionByQuorum));
-        self.elected = Some(Elected { leader: after.id(), term, log, voters });
+        self.elected = Some(Elected { leader: after.id(), term, base: after.base(), log, voters });
     }
 }
 

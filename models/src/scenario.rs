@@ -1,10 +1,12 @@
 //! The named worlds that are explored.
 
-mod catalogue;
+mod features;
+mod fixed;
+
+use std::sync::LazyLock;
 
 use crate::bounds::Bounds;
 use crate::property::Witness;
-use catalogue::SCENARIOS;
 
 /// A world worth exploring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,10 +49,12 @@ impl Set {
     }
 }
 
-/// All scenarios, the small ones first.
+static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| [fixed::FIXED, features::FEATURES].concat());
+
+/// All scenarios.
 #[must_use]
 pub fn scenarios() -> &'static [Scenario] {
-    SCENARIOS
+    &SCENARIOS
 }
 
 /// The scenario of this name.

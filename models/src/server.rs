@@ -5,21 +5,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raft_core::{
-    Effects, Entry, HardState, Input, Message, NodeId, Raft, ReadId, Recovered, Timer, Transition, Write,
+    Effects, Entry, Input, Message, NodeId, Position, Raft, ReadId, Recovered, Timer, Transition, Write,
 };
-use serde::Serialize;
 
 use crate::bounds::Bounds;
+use crate::disk::Disk;
 use crate::members::Target;
 use crate::property::{Flags, Law, Witness};
 use crate::reaction::Reaction;
-
-/// What stable storage holds.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
-pub(crate) struct Disk {
-    pub(crate) hard_state: HardState,
-    pub(crate) entries: Vec<Entry<u8>>,
-}
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Server {
@@ -47,6 +40,8 @@ pub(crate) enum Happening {
     Change(Target),
     /// Its host ends a joint membership.
     LeaveJoint,
+    /// Its host stores a snapshot of what is applied, and the log up to there goes.
+    TakeSnapshot,
     /// Its oldest write becomes durable, and it is told.
     Sync,
     /// It stops. Of its outstanding writes the first `kept` still reached the disk.
@@ -78,6 +73,20 @@ impl Server {
         }
     }
 
+    /// The entry before those.
+    pub(crate) fn base(&self) -> Position {
+        match &self.raft {
+            Some(raft) => raft.base(),
+            None => match (self.disk.entries.first(), &self.disk.snapshot) {
+                (None, Some(snapshot)) => snapshot.last,
+                (Some(first), Some(snapshot)) if first.index == snapshot.last.index.next() => snapshot.last,
+                // Of the entry before, only the index is known.
+                (Some(first), _) => Position { index: first.index.previous(), ..Position::default() },
+                (None, None) => Position::default(),
+            },
+        }
+    }
+
     /// What comes of something that happens to this server; nothing, if it cannot happen now.
     pub(crate) fn react(
         &self,
@@ -86,7 +95,7 @@ impl Server {
         config: impl FnOnce() -> raft_core::Config,
     ) -> Option<Reaction> {
         match (&self.raft, happening) {
-            (None, Happening::Restart) => Some(self.restart(config())),
+            (None, Happening::Restart) => Some(self.restart(config(), bounds)),
             (None, _) | (Some(_), Happening::Restart) => None,
             (Some(_), Happening::Crash { kept }) => self.crash(usize::from(*kept)),
             (Some(before), _) => self.step(before, happening, bounds),
@@ -101,8 +110,10 @@ impl Server {
         let server = &mut reaction.server;
         reaction.seen.add_if(kept < server.queue.len(), Flags::witness(Witness::WriteLost));
         for write in server.queue.drain(..).take(kept) {
-            server.disk.store(write.batch());
+            let is_whole = server.disk.store(write.batch());
+            reaction.broken.add_if(!is_whole, Flags::law(Law::WholeSnapshots));
         }
+        server.disk.crash();
         server.raft = None;
         reaction.dropped_reads = std::mem::take(&mut server.reads);
         Some(reaction)
@@ -110,12 +121,16 @@ impl Server {
 
     /// Every restart has the same boot number: acknowledgements of an earlier boot, which it tells apart, are never
     /// delivered here (see the crate's documentation).
-    fn restart(&self, config: raft_core::Config) -> Reaction {
+    fn restart(&self, config: raft_core::Config, bounds: &Bounds) -> Reaction {
         let mut reaction = Reaction::of(self.clone());
-        let Disk { hard_state, entries } = self.disk.clone();
-        let recovered = Recovered { hard_state, entries, ..Recovered::nothing() };
-        match Raft::start(config, recovered, &mut Effects::default()) {
-            Ok(raft) => reaction.server.raft = Some(raft),
+        let Disk { hard_state, snapshot, entries, .. } = self.disk.clone();
+        let recovered = Recovered { hard_state, snapshot, entries, ..Recovered::nothing() };
+        let mut effects = Effects::default();
+        match Raft::start(config, recovered, &mut effects) {
+            Ok(mut raft) => {
+                reaction.go_on(&mut raft, effects, bounds);
+                reaction.server.raft = Some(raft);
+            }
             Err(_) => reaction.broken.add(Flags::law(Law::LegalRestart)),
         }
         reaction
@@ -135,10 +150,10 @@ impl Server {
                 Input::ChangeMembership { changes, transition }
             }
             Happening::LeaveJoint => Input::LeaveJoint,
+            Happening::TakeSnapshot => reaction.take_snapshot(&raft)?,
             Happening::Sync => {
-                let (batch, ack) = reaction.server.queue.pop_front()?.split();
-                reaction.server.disk.store(&batch);
-                Input::Durable(ack)
+                let write = reaction.server.queue.pop_front()?;
+                reaction.store(write)
             }
             Happening::Timer(_) | Happening::Crash { .. } | Happening::Restart => return None,
         };
@@ -158,18 +173,6 @@ impl Server {
         reaction.judge(before, &raft, happening);
         reaction.server.raft = Some(raft);
         Some(reaction)
-    }
-}
-
-impl Disk {
-    pub(crate) fn store(&mut self, batch: &raft_core::Batch<u8>) {
-        if let Some(hard_state) = batch.hard_state {
-            self.hard_state = hard_state;
-        }
-        if let Some(first) = batch.entries.first() {
-            self.entries.retain(|entry| entry.index < first.index);
-            self.entries.extend(batch.entries.iter().cloned());
-        }
     }
 }
 

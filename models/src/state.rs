@@ -19,6 +19,7 @@ pub struct State {
     pub(crate) reads: u8,
     /// A bit for each change of the members that was asked for.
     pub(crate) changes: u8,
+    pub(crate) snapshots: u8,
     /// For each read under way, one more than what was committed when it was asked for.
     pub(crate) floors: [u8; Bounds::MAX_READS as usize],
     pub(crate) broken: Flags,
@@ -51,9 +52,14 @@ impl State {
     }
 
     /// Everything but servers, messages and history, as one number.
-    pub(crate) fn rest(&self) -> (u32, u32, u8, u32) {
+    pub(crate) fn rest(&self) -> (u32, u32, [u8; 2], u32) {
         let counts = [self.crashes, self.duplicates, self.proposals, self.reads];
-        (u32::from_le_bytes(counts), u32::from_le_bytes(self.floors), self.changes, self.broken.0)
+        (
+            u32::from_le_bytes(counts),
+            u32::from_le_bytes(self.floors),
+            [self.changes, self.snapshots],
+            self.broken.0,
+        )
     }
 }
 

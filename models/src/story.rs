@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use raft_core::{AppendOutcome, Body, Entry, Message, Mutant, MutantSwitch, Payload, Timer};
+use raft_core::{AppendOutcome, Body, Entry, Index, Message, Mutant, MutantSwitch, Payload, Timer};
 use serde::{Deserialize, Serialize};
 use stateright::Model;
 
 use crate::bounds::{Bounds, BoundsError};
 use crate::cluster::{Action, Cluster};
+use crate::filed::Filed;
 use crate::members::{Target, describe};
 use crate::property::Law;
 use crate::state::State;
-use crate::world::{Envelope, Filed, Stimulus};
+use crate::world::{Envelope, Stimulus};
 
 /// A run that ends with a broken law. Its steps name messages, not places in a table: the file means the same to every
 /// build whose servers behave the same.
@@ -63,6 +64,8 @@ pub enum Occurrence {
     Changes(Target),
     /// Its host ends a joint membership.
     LeavesJoint,
+    /// Its host takes a snapshot, and the log goes.
+    TakesSnapshot,
     /// The oldest outstanding write becomes durable, and the server learns of it.
     Syncs,
     /// It crashes; so many outstanding writes still reach its disk.
@@ -222,6 +225,7 @@ impl Occurrence {
                 target.map_or(Occurrence::LeavesJoint, Occurrence::Changes)
             }
             Stimulus::LeaveJoint => Occurrence::LeavesJoint,
+            Stimulus::TakeSnapshot => Occurrence::TakesSnapshot,
             Stimulus::Sync => Occurrence::Syncs,
             Stimulus::Crash { kept } => Occurrence::Crashes { kept },
             Stimulus::Restart => Occurrence::Restarts,
@@ -266,8 +270,12 @@ impl Sent {
 /// One server in one line: role, term, vote, commit index, log with what is durable before the bar, outstanding writes.
 pub(crate) fn view(filed: &Filed) -> String {
     let server = &filed.server;
-    let log = |entries: &[Entry<u8>]| entries.iter().map(entry).collect::<Vec<_>>().join(" ");
-    let disk = format!("disk t{} [{}]", server.disk.hard_state.term, log(&server.disk.entries));
+    let log = |base: Index, entries: &[Entry<u8>]| {
+        let gone = Some(format!("..{base}")).filter(|_| base > Index::ZERO);
+        gone.into_iter().chain(entries.iter().map(entry)).collect::<Vec<_>>().join(" ")
+    };
+    let stored = server.disk.snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.last.index);
+    let disk = format!("disk t{} [{}]", server.disk.hard_state.term, log(stored, &server.disk.entries));
     let Some(raft) = &server.raft else { return format!("{}: down, {disk}", server.id) };
     let entries: Vec<Entry<u8>> = raft.entries().cloned().collect();
     let vote = raft.hard_state().voted_for.map_or("-".to_owned(), |id| id.to_string());
@@ -277,7 +285,7 @@ pub(crate) fn view(filed: &Filed) -> String {
         raft.role().name(),
         raft.term(),
         raft.commit(),
-        log(&entries)
+        log(raft.base().index, &entries)
     );
     if !server.queue.is_empty() {
         let _ = write!(text, ", {} to write, {disk}", server.queue.len());
@@ -326,7 +334,21 @@ impl std::fmt::Display for Sent {
                 if response.round.0 > 0 { write!(f, ", round {}", response.round.0) } else { Ok(()) }
             }
             Body::TimeoutNow => f.write_str("campaign now"),
-            // What servers say about snapshots, transfers and forwarded requests: not here yet.
+            Body::Snapshot(chunk) => {
+                let (last, end) = (chunk.snapshot.last, chunk.offset + chunk.data.len() as u64);
+                write!(
+                    f,
+                    "snapshot {}@t{} members {}",
+                    last.index,
+                    last.term,
+                    describe(&chunk.snapshot.membership)
+                )?;
+                write!(f, ", bytes {}..{end}{}", chunk.offset, if chunk.done { ", the end" } else { "" })
+            }
+            Body::SnapshotResponse { last, next, .. } => {
+                write!(f, "snapshot {}@t{} up to byte {next}", last.index, last.term)
+            }
+            // What servers say about transfers and forwarded requests: not here yet.
             other => write!(f, "{other:?}"),
         }
     }
@@ -342,6 +364,7 @@ impl std::fmt::Display for Step {
             Occurrence::Proposes(command) => write!(f, "is proposed command {command}")?,
             Occurrence::Reads(id) => write!(f, "is asked for read {id}")?,
             Occurrence::Changes(target) => write!(f, "is asked to change the members to {target}")?,
+            Occurrence::TakesSnapshot => f.write_str("takes a snapshot, and lets go of its log")?,
             Occurrence::LeavesJoint => f.write_str("is asked to leave the joint membership")?,
             Occurrence::Syncs => f.write_str("its oldest write becomes durable")?,
             Occurrence::Crashes { kept } => write!(f, "crashes; {kept} outstanding writes were kept")?,

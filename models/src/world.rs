@@ -10,15 +10,16 @@
 //! that for every step of some scenarios.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use raft_core::{Message, MutantSwitch, NodeId, ReadId, ReadOutcome, RoleKind, Term, Timer};
+use raft_core::{Message, MutantSwitch, NodeId, ReadId, ReadOutcome, SnapshotMeta, Term, Timer};
 use rustc_hash::FxHashMap;
 
 use crate::bounds::Bounds;
+use crate::filed::Filed;
 use crate::ghost::Ghost;
 use crate::key::key;
-use crate::members::{members_number, payload_number, renamed_message};
+use crate::members::renamed_message;
 use crate::property::Flags;
 use crate::reaction::{Applied, Elected, Reaction};
 use crate::server::{Happening, Server};
@@ -34,6 +35,7 @@ pub(crate) enum Stimulus {
     Read(u8),
     Change(u8),
     LeaveJoint,
+    TakeSnapshot,
     Sync,
     Crash { kept: u8 },
     Restart,
@@ -44,6 +46,7 @@ pub(crate) struct Outcome {
     pub(crate) server: u32,
     pub(crate) sends: Box<[u16]>,
     pub(crate) applied: Box<[Applied]>,
+    pub(crate) snapshots: Box<[SnapshotMeta]>,
     pub(crate) reads: Box<[ReadOutcome]>,
     pub(crate) dropped_reads: Box<[ReadId]>,
     pub(crate) elected: Option<Elected>,
@@ -52,21 +55,6 @@ pub(crate) struct Outcome {
     pub(crate) seen: Flags,
     pub(crate) log_changed: bool,
     pub(crate) disk_changed: bool,
-}
-
-/// One value of one server.
-pub(crate) struct Filed {
-    pub(crate) server: Server,
-    pub(crate) images: Box<[u32]>,
-    pub(crate) prints: Box<[u64]>,
-    pub(crate) log: Box<[(Term, u32)]>,
-    /// The members in force, as the payload that would bring them; of a server that is down, nothing.
-    pub(crate) members: Option<u32>,
-    pub(crate) is_joint_by_hand: bool,
-    pub(crate) is_leader: bool,
-    pub(crate) is_within_bounds: bool,
-    /// What was asked already: numbers of outcomes, or [`NOTHING`].
-    memo: RwLock<FxHashMap<Stimulus, u32>>,
 }
 
 const NOTHING: u32 = u32::MAX;
@@ -187,11 +175,13 @@ impl World {
         let sends: Result<Box<[u16]>, Defect> =
             reaction.sends.iter().map(|(to, message)| self.post(from, *to, message)).collect();
         let log_changed = filed.server.log().ne(reaction.server.log());
-        let disk_changed = filed.server.disk.entries != reaction.server.disk.entries;
+        let disk_changed = filed.server.disk.entries != reaction.server.disk.entries
+            || filed.server.disk.snapshot != reaction.server.disk.snapshot;
         let outcome = Outcome {
             server: after,
             sends: sends?,
             applied: reaction.applied.into(),
+            snapshots: reaction.snapshots.into(),
             reads: reaction.reads.into(),
             dropped_reads: reaction.dropped_reads.into(),
             elected: reaction.elected,
@@ -221,6 +211,7 @@ impl World {
                 Happening::Change(*self.bounds.changes.get(usize::from(number))?.as_ref()?)
             }
             Stimulus::LeaveJoint => Happening::LeaveJoint,
+            Stimulus::TakeSnapshot => Happening::TakeSnapshot,
             Stimulus::Sync => Happening::Sync,
             Stimulus::Crash { kept } => Happening::Crash { kept },
             Stimulus::Restart => Happening::Restart,
@@ -364,28 +355,6 @@ impl World {
     fn lock(&self) -> MutexGuard<'_, Index> {
         // A panic of the core is caught before it gets here; and what is filed is filed as a whole.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Filed {
-    fn new(server: &Server, images: Box<[u32]>, prints: Box<[u64]>, bounds: &Bounds) -> Self {
-        let raft = server.raft.as_ref();
-        let term = raft.map_or(server.disk.hard_state.term, raft_core::Raft::term);
-        let log: Box<[(Term, u32)]> = server.log().map(|entry| (entry.term, payload_number(entry))).collect();
-        let is_within_bounds =
-            term.0 <= bounds.terms && log.len() <= bounds.log && server.queue.len() <= bounds.slow_writes;
-        Filed {
-            server: server.clone(),
-            images,
-            prints,
-            log,
-            members: raft.map(|raft| members_number(raft.membership())),
-            is_joint_by_hand: raft
-                .is_some_and(|raft| raft.membership().is_joint() && !raft.membership().leaves_by_itself()),
-            is_leader: raft.is_some_and(|raft| raft.role() == RoleKind::Leader),
-            is_within_bounds,
-            memo: RwLock::default(),
-        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Every law has been seen to fail: on a seeded bug, with that law alone as judge. (The laws that no seeded bug of the core
 //! breaks are shown to fail where they are judged: `leader append-only`, `legal restart` and `no panic` in `server.rs`,
-//! `successive quorums meet` in `members.rs`.)
+//! `successive quorums meet` in `members.rs`, `whole snapshots` in `disk.rs`.)
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use models::{Bounds, Engine, Law, Options, hunt};
+use models::{Bounds, Engine, Group, Law, Options, Target, hunt};
 use raft_core::{Mutant, MutantSwitch};
 
 fn breaks(law: Law, mutant: Mutant, bounds: Bounds) {
@@ -17,6 +17,10 @@ fn breaks(law: Law, mutant: Mutant, bounds: Bounds) {
     let report = models::explore(mutant.name(), bounds, &[], &options, |_| {}).expect("sensible bounds");
     let steps = report.counterexample.map(|story| (story.law, story.steps.len()));
     assert_eq!(steps.as_ref().map(|(law, _)| law.as_str()), Some(law.name()), "{mutant}");
+}
+
+fn bounds_of(mutant: Mutant) -> Bounds {
+    hunt(mutant).expect("it is hunted").bounds
 }
 
 #[test]
@@ -39,12 +43,19 @@ fn every_law_can_fail() {
         (Law::DurableCommit, Mutant::LearnerCounts),
         (Law::OneChangeAtATime, Mutant::TwoPendingChanges),
         (Law::LatestMembers, Mutant::ConfigNotRolledBack),
+        (Law::LatestMembers, Mutant::SnapshotDropsConfig),
         (Law::OwnCommitFirst, Mutant::ReconfigureBeforeOwnCommit),
     ];
     for (law, mutant) in cases {
-        let bounds = hunt(mutant).expect("it is hunted").bounds;
+        let bounds = bounds_of(mutant);
         breaks(law, mutant, Bounds { log: bounds.log.max(3), proposals: bounds.proposals.max(1), ..bounds });
     }
+    breaks(Law::NoSuspicion, Mutant::AppendAfterCompaction, bounds_of(Mutant::AppendAfterCompaction));
+    // A snapshot of a server that did not learn of the members from a snapshot.
+    let learner = Target { voters: Group::of(&[1, 2]), learners: Group::of(&[3]), by_hand: false };
+    let forgetful =
+        Bounds { log: 3, proposals: 1, changes: [Some(learner), None], snapshots: 2, ..Bounds::SMALLEST };
+    breaks(Law::TrueSnapshots, Mutant::SnapshotDropsConfig, forgetful);
     // A candidate that forgot its term campaigns in it again, and is answered before it has asked.
     let forgetful = Bounds { slow_writes: 1, crashes: 1, ..Bounds::SMALLEST };
     breaks(Law::NoSuspicion, Mutant::ForgetTerm, forgetful);

@@ -21,8 +21,6 @@ fn those_without_a_scenario_are_known() {
         names,
         [
             "echo-stale-round",
-            "snapshot-drops-config",
-            "append-after-compaction",
             "read-context-reuse",
             "lease-survives-transfer",
             "lease-ignores-drift",

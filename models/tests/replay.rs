@@ -21,6 +21,7 @@ fn a_saved_counterexample_replays_and_the_sound_core_does_not_follow_it() {
         Mutant::StaleAckAba,
         Mutant::MatchRegress,
         Mutant::JointOneMajority,
+        Mutant::SnapshotDropsConfig,
     ] {
         for engine in [Engine::Stateright, Engine::Layered] {
             let story = caught(mutant, engine);
@@ -69,6 +70,12 @@ fn a_story_can_be_read() {
     }
     let story = caught(Mutant::JointOneMajority, Engine::Layered).to_string();
     for expected in ["is asked to change the members to {1}", "2@t1={1} from {1,2,3}", "to {1})"] {
+        assert!(story.contains(expected), "{expected:?} in\n{story}");
+    }
+    let story = caught(Mutant::SnapshotDropsConfig, Engine::Layered).to_string();
+    for expected in
+        ["takes a snapshot", "snapshot 1@t1 members {1,2}, bytes 0..2, the end", "[..1 2@t1={1,2,3}]"]
+    {
         assert!(story.contains(expected), "{expected:?} in\n{story}");
     }
 }

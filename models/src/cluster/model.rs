@@ -34,6 +34,7 @@ impl Model for Cluster {
             proposals: 0,
             reads: 0,
             changes: 0,
+            snapshots: 0,
             floors: [0; Bounds::MAX_READS as usize],
             broken: Flags::NONE,
             print: 0,
@@ -106,7 +107,9 @@ impl Model for Cluster {
             OneChangeAtATime,
             LatestMembers,
             OwnCommitFirst,
-            QuorumsMeet
+            QuorumsMeet,
+            WholeSnapshots,
+            TrueSnapshots
         )
     }
 }
@@ -129,6 +132,11 @@ mod tests {
         let outsiders = Group::of(&[4]);
         let changes = [Some(Target::voters(&[1, 2, 3, 4])), Some(Target::voters(&[1]))];
         is_symmetric(Bounds { servers: 4, outsiders, changes, ..Bounds::SMALLEST });
+    }
+
+    #[test]
+    fn images_of_snapshots_do_the_images_of_what_they_do() {
+        is_symmetric(Bounds { log: 2, proposals: 1, snapshots: 1, snapshot_parts: 2, ..Bounds::SMALLEST });
     }
 
     fn is_symmetric(bounds: Bounds) {

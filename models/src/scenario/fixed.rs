@@ -1,8 +1,7 @@
-//! The scenarios themselves.
+//! The scenarios in which the members stay and the logs are whole, the small ones first.
 
 use super::{Scenario, Set};
 use crate::bounds::Bounds;
-use crate::members::{Group, Target};
 use crate::property::Witness;
 
 const TWO_TERMS: &[Witness] = &[
@@ -24,7 +23,7 @@ const CRASH: &[Witness] = &[
 
 const SMALL: Bounds = Bounds::SMALLEST;
 
-pub(super) const SCENARIOS: &[Scenario] = &[
+pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "single",
         about: "one server alone, whose disk is slow, and which crashes twice",
@@ -124,82 +123,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ],
         states: Some(212_723),
         set: Set::Test,
-    },
-    Scenario {
-        name: "learner",
-        about: "two voters and a learner that becomes a voter",
-        bounds: Bounds {
-            log: 3,
-            learners: Group::of(&[3]),
-            changes: [Some(Target::voters(&[1, 2, 3])), None],
-            ..SMALL
-        },
-        reaches: &[Witness::MembersChanged, Witness::LearnerPromoted],
-        states: Some(2_358),
-        set: Set::Test,
-    },
-    Scenario {
-        name: "shrink",
-        about: "two terms; one of three voters is removed, whether it leads or not",
-        bounds: Bounds { terms: 2, log: 3, changes: [Some(Target::voters(&[1, 2])), None], ..SMALL },
-        reaches: &[Witness::SecondLeader, Witness::MembersChanged, Witness::LeaderLeft],
-        states: Some(273_921),
-        set: Set::Test,
-    },
-    Scenario {
-        name: "joint",
-        about: "two terms; two of three voters are removed in one change",
-        bounds: Bounds { terms: 2, log: 4, changes: [Some(Target::voters(&[1])), None], ..SMALL },
-        reaches: &[
-            Witness::SecondLeader,
-            Witness::MembersChanged,
-            Witness::JointEntered,
-            Witness::JointLeft,
-            Witness::LeaderLeft,
-        ],
-        states: Some(221_601),
-        set: Set::Test,
-    },
-    Scenario {
-        name: "replace",
-        about: "one of two voters is replaced by a server that joins",
-        bounds: Bounds {
-            log: 4,
-            in_flight: 2,
-            outsiders: Group::of(&[3]),
-            changes: [Some(Target::voters(&[1, 3])), None],
-            ..SMALL
-        },
-        reaches: &[Witness::MembersChanged, Witness::JointEntered, Witness::JointLeft, Witness::LeaderLeft],
-        states: Some(18_718),
-        set: Set::Test,
-    },
-    Scenario {
-        name: "joint-four",
-        about: "one of three voters is replaced by a server that joins",
-        bounds: Bounds {
-            servers: 4,
-            log: 3,
-            outsiders: Group::of(&[4]),
-            changes: [Some(Target::voters(&[2, 3, 4])), None],
-            ..SMALL
-        },
-        reaches: &[Witness::MembersChanged, Witness::JointEntered, Witness::JointLeft, Witness::LeaderLeft],
-        states: Some(553_990),
-        set: Set::Ci,
-    },
-    Scenario {
-        name: "two-changes",
-        about: "two terms; one of three voters is removed, and then another one",
-        bounds: Bounds {
-            terms: 2,
-            log: 4,
-            changes: [Some(Target::voters(&[1, 2])), Some(Target::voters(&[1]))],
-            ..SMALL
-        },
-        reaches: &[Witness::SecondLeader, Witness::MembersChanged, Witness::LeaderLeft],
-        states: Some(685_802),
-        set: Set::Ci,
     },
     Scenario {
         name: "base-t3",

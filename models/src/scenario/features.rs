@@ -1,0 +1,179 @@
+//! The scenarios in which the members change and logs are compacted, the small ones first.
+
+use super::{Scenario, Set};
+use crate::bounds::Bounds;
+use crate::members::{Group, Target};
+use crate::property::Witness;
+
+const SNAPSHOT: &[Witness] =
+    &[Witness::Elected, Witness::CommandApplied, Witness::Compacted, Witness::SnapshotInstalled];
+
+const SMALL: Bounds = Bounds::SMALLEST;
+
+pub(super) const FEATURES: &[Scenario] = &[
+    Scenario {
+        name: "learner",
+        about: "two voters and a learner that becomes a voter",
+        bounds: Bounds {
+            log: 3,
+            learners: Group::of(&[3]),
+            changes: [Some(Target::voters(&[1, 2, 3])), None],
+            ..SMALL
+        },
+        reaches: &[Witness::MembersChanged, Witness::LearnerPromoted],
+        states: Some(2_358),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "shrink",
+        about: "two terms; one of three voters is removed, whether it leads or not",
+        bounds: Bounds { terms: 2, log: 3, changes: [Some(Target::voters(&[1, 2])), None], ..SMALL },
+        reaches: &[Witness::SecondLeader, Witness::MembersChanged, Witness::LeaderLeft],
+        states: Some(273_921),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "joint",
+        about: "two terms; two of three voters are removed in one change",
+        bounds: Bounds { terms: 2, log: 4, changes: [Some(Target::voters(&[1])), None], ..SMALL },
+        reaches: &[
+            Witness::SecondLeader,
+            Witness::MembersChanged,
+            Witness::JointEntered,
+            Witness::JointLeft,
+            Witness::LeaderLeft,
+        ],
+        states: Some(221_601),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "replace",
+        about: "one of two voters is replaced by a server that joins",
+        bounds: Bounds {
+            log: 4,
+            in_flight: 2,
+            outsiders: Group::of(&[3]),
+            changes: [Some(Target::voters(&[1, 3])), None],
+            ..SMALL
+        },
+        reaches: &[Witness::MembersChanged, Witness::JointEntered, Witness::JointLeft, Witness::LeaderLeft],
+        states: Some(18_718),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "snapshots",
+        about: "a leader compacts its log, and a server that lags is sent the snapshot in two parts",
+        bounds: Bounds { log: 2, proposals: 1, snapshots: 1, snapshot_parts: 2, ..SMALL },
+        reaches: SNAPSHOT,
+        states: Some(24_573),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "snapshots-t2",
+        about: "two terms; leaders with compacted logs follow each other",
+        bounds: Bounds { terms: 2, log: 3, snapshots: 1, ..SMALL },
+        reaches: &[
+            Witness::SecondLeader,
+            Witness::OlderTermCommitted,
+            Witness::Truncated,
+            Witness::Compacted,
+            Witness::SnapshotInstalled,
+        ],
+        states: Some(51_611),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "snapshots-crash",
+        about: "a server with a slow disk crashes, maybe while it installs a snapshot",
+        bounds: Bounds { log: 2, snapshots: 1, snapshot_parts: 2, crashes: 1, slow_writes: 2, ..SMALL },
+        reaches: &[Witness::WriteLost, Witness::SnapshotInstalled, Witness::InstalledAfterCrash],
+        states: Some(38_803),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "snapshot-joins",
+        about: "a server that joins is sent a snapshot, which names the members",
+        bounds: Bounds {
+            log: 3,
+            outsiders: Group::of(&[3]),
+            changes: [Some(Target::voters(&[1, 2, 3])), None],
+            snapshots: 2,
+            snapshot_parts: 2,
+            ..SMALL
+        },
+        reaches: &[Witness::MembersChanged, Witness::Compacted, Witness::SnapshotInstalled],
+        states: Some(5_927),
+        set: Set::Test,
+    },
+    Scenario {
+        name: "joint-four",
+        about: "one of three voters is replaced by a server that joins",
+        bounds: Bounds {
+            servers: 4,
+            log: 3,
+            outsiders: Group::of(&[4]),
+            changes: [Some(Target::voters(&[2, 3, 4])), None],
+            ..SMALL
+        },
+        reaches: &[Witness::MembersChanged, Witness::JointEntered, Witness::JointLeft, Witness::LeaderLeft],
+        states: Some(553_990),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "two-changes",
+        about: "two terms; one of three voters is removed, and then another one",
+        bounds: Bounds {
+            terms: 2,
+            log: 4,
+            changes: [Some(Target::voters(&[1, 2])), Some(Target::voters(&[1]))],
+            ..SMALL
+        },
+        reaches: &[Witness::SecondLeader, Witness::MembersChanged, Witness::LeaderLeft],
+        states: Some(685_802),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "snapshots-twice",
+        about: "two terms, and two snapshots in two parts",
+        bounds: Bounds { terms: 2, log: 3, snapshots: 2, snapshot_parts: 2, ..SMALL },
+        reaches: &[Witness::SecondLeader, Witness::Truncated, Witness::Compacted, Witness::SnapshotInstalled],
+        states: Some(101_146),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "snapshots-reorder",
+        about: "the parts of a snapshot and what follows it overtake each other, and one message arrives twice",
+        bounds: Bounds { log: 2, in_flight: 2, duplicates: 1, snapshots: 1, snapshot_parts: 2, ..SMALL },
+        reaches: &[Witness::Compacted, Witness::SnapshotInstalled, Witness::MessageDuplicated],
+        states: Some(98_628),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "snapshot-members",
+        about: "two terms; a member is removed, and a log is compacted before, meanwhile or after that",
+        bounds: Bounds {
+            terms: 2,
+            log: 3,
+            changes: [Some(Target::voters(&[1, 2])), None],
+            snapshots: 1,
+            ..SMALL
+        },
+        reaches: &[
+            Witness::SecondLeader,
+            Witness::MembersChanged,
+            Witness::LeaderLeft,
+            Witness::Compacted,
+            Witness::SnapshotInstalled,
+        ],
+        states: Some(1_116_894),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "snapshots-crash-t2",
+        about: "two terms; a server with a slow disk crashes, maybe while it installs a snapshot",
+        bounds: Bounds { terms: 2, log: 2, snapshots: 1, crashes: 1, slow_writes: 1, ..SMALL },
+        reaches: &[Witness::SecondLeader, Witness::WriteLost, Witness::InstalledAfterCrash],
+        states: Some(2_555_884),
+        set: Set::Nightly,
+    },
+];
