@@ -51,6 +51,19 @@ pub struct Bounds {
     /// In so many parts does a snapshot travel: 1 or 2. (0 is 1.)
     #[serde(default)]
     pub snapshot_parts: u8,
+    /// So many times is a leader asked to hand over to another server: any.
+    #[serde(default)]
+    pub transfers: u8,
+    /// Whether followers are asked for reads too, and ask their leader.
+    #[serde(default)]
+    pub forwarded_reads: bool,
+    /// No leader begins more rounds of confirmation in one term than this; 0: no limit. (A forwarded read is asked again and
+    /// again until the answer gets through.)
+    #[serde(default)]
+    pub rounds: u64,
+    /// So many servers stop and have lost the last entry of their stored log when they start again, and know it.
+    #[serde(default)]
+    pub lost_tails: u8,
 }
 
 /// Bounds that cannot be explored.
@@ -97,6 +110,10 @@ impl Bounds {
         changes: [None; Bounds::MAX_CHANGES],
         snapshots: 0,
         snapshot_parts: 1,
+        transfers: 0,
+        forwarded_reads: false,
+        rounds: 0,
+        lost_tails: 0,
     };
 
     /// Whether these bounds can be explored.
@@ -116,6 +133,9 @@ impl Bounds {
             ("slow_writes", self.slow_writes as u64, 0, 8),
             ("reads", u64::from(self.reads), 0, u64::from(Self::MAX_READS)),
             ("snapshots", u64::from(self.snapshots), 0, 15),
+            ("transfers", u64::from(self.transfers), 0, 15),
+            ("rounds", self.rounds, u64::from(self.forwarded_reads), 15),
+            ("lost_tails", u64::from(self.lost_tails), 0, 15),
             ("snapshot_parts", u64::from(self.snapshot_parts), 0, 2),
             ("voters at the beginning", self.founders().voters().len() as u64, 1, self.servers as u64),
         ];
@@ -139,12 +159,20 @@ impl Bounds {
             (self.slow_writes, "slow writes"),
             (usize::from(self.reads), "reads"),
             (usize::from(self.snapshots), "snapshots"),
+            (usize::from(self.transfers), "transfers"),
+            (self.rounds as usize, "rounds"),
+            (usize::from(self.lost_tails), "lost tails"),
         ];
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!(", {count} {what}"));
         }
-        for (_, what) in
-            [(self.pre_vote, "pre-vote"), (self.contact_timer, "check-quorum")].iter().filter(|(is, _)| *is)
+        for (_, what) in [
+            (self.pre_vote, "pre-vote"),
+            (self.contact_timer, "check-quorum"),
+            (self.forwarded_reads, "forwarded reads"),
+        ]
+        .iter()
+        .filter(|(is, _)| *is)
         {
             text.push_str(&format!(", {what}"));
         }
@@ -178,9 +206,14 @@ impl Bounds {
     }
 
     /// Without pre-vote and its timer nobody asks who was heard when; but a leader that leaves prefers an heir that it has
-    /// heard of, and sends snapshots only to peers that it has heard of.
+    /// heard of, sends snapshots only to peers that it has heard of, and
+    /// followers ask a leader only while they hear from it.
     pub(crate) fn ignores_contact(&self) -> bool {
-        !self.pre_vote && !self.contact_timer && !self.changes_members() && self.snapshots == 0
+        !self.pre_vote
+            && !self.contact_timer
+            && !self.changes_members()
+            && self.snapshots == 0
+            && !self.forwarded_reads
     }
 
     /// Whether under these new names everything here is as before. A leader that leaves chooses its heir by name among
@@ -202,6 +235,7 @@ impl Bounds {
         config.pre_vote = self.pre_vote;
         // Without either nobody asks who was heard when, and servers are not sticky.
         config.check_quorum = self.pre_vote || self.contact_timer;
+        config.forward = self.forwarded_reads;
         config.limits.append_entries = self.append_entries;
         config.mutant = mutant;
         config

@@ -165,11 +165,21 @@ impl Cluster {
                 .zip(&bounds.changes)
                 .filter(|(n, target)| target.is_some() && state.changes & 1 << n == 0);
             open.for_each(|(number, _)| each(Stimulus::Change(number)));
+            if state.transfers < bounds.transfers {
+                let others = bounds.ids().filter(|id| *id != filed.server.id);
+                others.for_each(|id| each(Stimulus::Transfer(id.0 as u8)));
+            }
             if filed.is_joint_by_hand {
                 each(Stimulus::LeaveJoint);
             }
         } else {
             each(Stimulus::Timer(Timer::Election));
+            if bounds.forwarded_reads && state.reads < bounds.reads {
+                each(Stimulus::Read(state.reads));
+            }
+        }
+        if state.lost_tails < bounds.lost_tails {
+            each(Stimulus::LoseTail);
         }
         if bounds.contact_timer {
             each(Stimulus::Timer(Timer::Contact));
@@ -245,6 +255,8 @@ impl Cluster {
             Stimulus::Propose(_) => state.proposals += 1,
             Stimulus::Crash { .. } => state.crashes += 1,
             Stimulus::TakeSnapshot => state.snapshots += 1,
+            Stimulus::Transfer(_) => state.transfers += 1,
+            Stimulus::LoseTail => state.lost_tails += 1,
             Stimulus::Change(number) => state.changes |= 1 << number,
             Stimulus::Read(id) => {
                 *state.floors.get_mut(usize::from(id))? = floor;

@@ -13,6 +13,8 @@ pub(crate) struct Disk {
     /// What has come of another one.
     parts: Option<(Position, Vec<u8>)>,
     pub(crate) entries: Vec<Entry<u8>>,
+    /// Where the log ended, if its end is gone and the core has not noted that yet.
+    pub(crate) lost: Option<Position>,
 }
 
 /// The bytes of a snapshot: enough to tell it from every other one.
@@ -25,6 +27,7 @@ impl Disk {
     pub(crate) fn store(&mut self, batch: &Batch<u8>) -> bool {
         if let Some(hard_state) = batch.hard_state {
             self.hard_state = hard_state;
+            self.lost = None;
         }
         if let Some(chunk) = &batch.chunk {
             let before = self.parts.take().filter(|(last, _)| chunk.offset > 0 && *last == chunk.last);
@@ -71,9 +74,19 @@ impl Disk {
         self.parts = None;
     }
 
-    /// Whether the effect of an entry is here, by itself or in a snapshot.
+    /// The last entry that it held is gone. Returns whether there was one.
+    pub(crate) fn lose_tail(&mut self) -> bool {
+        let gone = self.entries.pop().map(|entry| entry.position());
+        self.lost = gone.or(self.lost);
+        gone.is_some()
+    }
+
+    /// Whether the effect of an entry is here, by itself or in a snapshot. What it has vouched for and lost counts while it
+    /// remembers that: it votes as if it still had it (FAST '18).
     pub(crate) fn holds(&self, index: Index, term: raft_core::Term, payload: u32) -> bool {
+        let lost = self.lost.or(self.hard_state.lost_tail);
         self.snapshot.as_ref().is_some_and(|snapshot| index <= snapshot.last.index)
+            || lost.is_some_and(|lost| index <= lost.index && term <= lost.term)
             || self
                 .entries
                 .iter()

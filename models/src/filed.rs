@@ -33,7 +33,8 @@ impl Filed {
         let term = raft.map_or(server.disk.hard_state.term, raft_core::Raft::term);
         let log: Box<[(Term, u32)]> = server.log().map(|entry| (entry.term, payload_number(entry))).collect();
         let gone = server.base().index.0 as usize;
-        let is_within_bounds = term.0 <= bounds.terms
+        let is_within_bounds = rounds(server, bounds) <= bounds.rounds
+            && term.0 <= bounds.terms
             && gone + log.len() <= bounds.log
             && server.queue.len() <= bounds.slow_writes;
         Filed {
@@ -50,4 +51,13 @@ impl Filed {
             memo: RwLock::default(),
         }
     }
+}
+
+/// How many rounds of confirmation a leader has begun, where that is bounded.
+fn rounds(server: &Server, bounds: &Bounds) -> u64 {
+    if bounds.rounds == 0 {
+        return 0;
+    }
+    let raft = serde_json::to_value(&server.raft).unwrap_or_default();
+    raft.pointer("/role/Leader/reads/round").and_then(serde_json::Value::as_u64).unwrap_or(0)
 }

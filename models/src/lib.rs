@@ -37,15 +37,19 @@
 //! - **Disks.** The oldest write becomes durable and the server learns of it in one step, and a crash keeps any prefix of the
 //!   outstanding writes. A write that is durable without its server knowing differs only if the server then crashes: which
 //!   is the crash that keeps it. Where `slow_writes` is 0 a write is durable as soon as it is issued.
+//! - **Lost tails.** A disk that loses what was durable loses its last entry, while its server stops, and the host finds out: a
+//!   server that does not know that it has lost something is beyond any Raft.
 //! - **Execution.** Committed entries are executed at once.
 //! - **Snapshots.** A host that takes one has it on stable storage, and has let go of the log that it contains, in one step; a
 //!   crash in between would leave a longer log. Parts of a snapshot that is on its way are read at once, stored by writes like
 //!   any other, and forgotten in a crash before the last one is.
 //! - **Names.** States that differ only in the servers' names are one, as far as the world treats those alike: where the
-//!   members change, those that found it, join or leave keep their parts, and a leader that leaves chooses its heir by name. The image of a server under other names is made by
-//!   letting the renamed server live the same life, so no field is forgotten.
+//!   members change, those that found it, join or leave keep their parts, and a leader that leaves chooses its heir by name.
+//!   The image of a server under other names is made by letting the renamed server live the same life, so no field is
+//!   forgotten.
 //! - **Numbers nobody can ask for** (write sequence numbers from before, the boot number, how many bytes are under way, and
-//!   without pre-vote, contact timers, changes of the members and snapshots who was heard when) do not tell states apart.
+//!   without pre-vote, contact timers, changes of the members, snapshots and forwarded reads who was heard when;
+//!   the boot number counts in answers to forwarded reads) do not tell states apart.
 //! - A state is filed under 64 bits of hash, as is usual: among 16 million states two collide with a chance of about 1 in
 //!   100,000.
 //!
@@ -53,14 +57,15 @@
 //!
 //! - Anything beyond the bounds. A bug that takes three servers, five terms and two crashes passes unseen.
 //! - Liveness. Reachability is checked, progress under a fair schedule is not.
-//! - The paths that are not taken: `Input::Unreachable`, `Input::Campaign`, slow execution, a full window or quota, hostile
-//!   messages, acknowledgements from an earlier boot, transfers of leadership, requests that
-//!   followers forward, leases, logs that lost their end.
+//! - The paths that are not taken: `Input::Unreachable`, `Input::Campaign`, `Input::StepDown`, `Input::RequestSnapshot`, slow
+//!   execution, a full window or quota, hostile messages, acknowledgements from an earlier boot, proposals that followers
+//!   forward, transfers that followers ask for, leases, snapshots that lag behind the log that is let go of.
 //! - Leader completeness and election safety remember all leaders of a run; log matching compares the logs that exist.
 //! - Six seeded bugs are caught by a law about the servers' insides, not seen to break Figure 3: match-regress and
 //!   clear-vote-on-step-down by monotonicity, since within these bounds other guards of the core stand before it;
-//!   reconfigure-before-own-commit, config-not-rolled-back and snapshot-drops-config by laws about the members, since two leaders by
-//!   them take worlds of more than ten million states; append-after-compaction by what its followers refuse to believe, since
+//!   reconfigure-before-own-commit, config-not-rolled-back and snapshot-drops-config by laws about the members: two leaders by
+//!   the first take four servers, three terms and two messages in flight (nine million states did not get there), by the others
+//!   a second change and a third term (not searched); append-after-compaction by what its followers refuse to believe, since
 //!   all that comes of it is that they never catch up.
 //! - Several laws broken in one step are reported as the first of them.
 //!
@@ -68,8 +73,7 @@
 //!
 //! One line for each step: what happened to which server, and which messages were lost for want of room; below it the server
 //! afterwards: role, term, vote, commit index, log (`2@t1=0` is entry 2 of term 1 with command 0; no `=`: a no-op; `={1,2}`: the
-//! voters from here on, `={1} from {1,2,3}` in the middle of a change; `..2`: entries up to 2 are in the snapshot), and
-//! where
+//! voters from here on, `={1} from {1,2,3}` in the middle of a change; `..2`: entries up to 2 are in the snapshot), and where
 //! writes are outstanding, the disk. `plumbline model replay FILE` lets it happen again to this build's servers.
 
 #![forbid(unsafe_code)]
@@ -93,6 +97,7 @@ mod state;
 mod story;
 mod symmetry;
 mod table;
+mod telling;
 mod world;
 
 pub use bounds::{Bounds, BoundsError};

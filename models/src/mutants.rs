@@ -85,7 +85,8 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
             );
         }
         Mutant::ReconfigureBeforeOwnCommit => {
-            // Two leaders by it take four servers, three terms and two messages in flight: more than ten million states.
+            // Two leaders by it take four servers, three terms and two messages in flight: nine million states did not
+            // get there.
             laws = &[Law::OwnCommitFirst];
             Bounds { changes: [Some(Target::voters(&[1, 2])), None], ..SMALL }
         }
@@ -114,13 +115,23 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
             laws = &[Law::NoSuspicion];
             Bounds { servers: 2, snapshots: 1, ..two }
         }
-        Mutant::ReadContextReuse => return missing("reads that followers forward"),
+        Mutant::ReadContextReuse => Bounds {
+            servers: 2,
+            log: 2,
+            proposals: 1,
+            in_flight: 2,
+            duplicates: 1,
+            reads: 2,
+            forwarded_reads: true,
+            rounds: 2,
+            ..SMALL
+        },
         Mutant::LeaseSurvivesTransfer
         | Mutant::LeaseIgnoresDrift
         | Mutant::LeaseSurvivesPause
         | Mutant::LeaseForgottenAtRestart
         | Mutant::LeaseForgottenWithTerm => return missing("leases, and clocks"),
-        Mutant::VoteWithLostTail => return missing("disks that lose what was durable"),
+        Mutant::VoteWithLostTail => Bounds { lost_tails: 1, ..two },
         Mutant::PrevoteDeadlock => return missing("a law that somebody is elected in the end"),
     };
     Ok(Hunt { mutant, bounds, laws })

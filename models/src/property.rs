@@ -16,7 +16,8 @@ pub enum Law {
     /// Figure 3: no two servers ever apply different entries at one index, whatever crashed since.
     StateMachineSafety,
     /// What is committed is on the stable storage of a quorum of the members in force where it is committed, and no disk
-    /// that held it ever loses it: so without changes of the members a majority holds it for ever.
+    /// that held it ever loses it: so without changes of the members a majority holds it for ever. (What a broken disk has
+    /// lost counts as long as its server remembers that and votes accordingly.)
     DurableCommit,
     /// Between crashes a server's term, its vote within a term, its commit index and, within a term, a leader's match
     /// indexes never go back.
@@ -95,6 +96,12 @@ pub enum Witness {
     SnapshotInstalled,
     /// That, after a crash.
     InstalledAfterCrash,
+    /// The server that its leader told to campaign is elected.
+    Transferred,
+    /// A follower serves a read, at the index that its leader named.
+    ReadForwarded,
+    /// A server that lost the end of its log has it again.
+    Repaired,
 }
 
 impl Law {
@@ -150,7 +157,7 @@ impl Law {
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 22] = [
+    pub const ALL: [Witness; 25] = [
         Witness::Elected,
         Witness::SecondLeader,
         Witness::OwnTermCommitted,
@@ -173,6 +180,9 @@ impl Witness {
         Witness::Compacted,
         Witness::SnapshotInstalled,
         Witness::InstalledAfterCrash,
+        Witness::Transferred,
+        Witness::ReadForwarded,
+        Witness::Repaired,
     ];
 
     /// Its name in reports.
@@ -201,6 +211,9 @@ impl Witness {
             Witness::Compacted => "a log is compacted",
             Witness::SnapshotInstalled => "a snapshot is installed",
             Witness::InstalledAfterCrash => "a snapshot is installed after a crash",
+            Witness::Transferred => "leadership is transferred",
+            Witness::ReadForwarded => "a follower serves a read",
+            Witness::Repaired => "a lost end of a log is repaired",
         }
     }
 }

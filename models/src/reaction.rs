@@ -80,7 +80,7 @@ impl Reaction {
     /// disks are fast, makes writes durable at once.
     pub(crate) fn go_on(&mut self, raft: &mut Raft<u8>, effects: Effects<u8>, bounds: &Bounds) {
         let mut inputs = VecDeque::new();
-        self.take(effects, bounds, &mut inputs);
+        self.take(raft, effects, bounds, &mut inputs);
         loop {
             if inputs.is_empty()
                 && bounds.slow_writes == 0
@@ -92,7 +92,7 @@ impl Reaction {
             let mut effects = Effects::default();
             // None of these is ever refused.
             let _ = self.step(raft, input, &mut effects, bounds);
-            self.take(effects, bounds, &mut inputs);
+            self.take(raft, effects, bounds, &mut inputs);
         }
     }
 
@@ -109,6 +109,7 @@ impl Reaction {
         raft.step(input, effects)?;
         for event in &effects.events {
             self.broken.add_if(matches!(event, Event::Halted(_)), Flags::law(Law::NoHalt));
+            self.seen.add_if(matches!(event, Event::Repaired { .. }), Flags::witness(Witness::Repaired));
             let is_suspect = match event {
                 Event::Suspect { .. } => true,
                 // Where the members never change, nobody is a stranger.
@@ -129,12 +130,20 @@ impl Reaction {
     }
 
     /// What the core wants done; what it is to be told then is added to `inputs`.
-    fn take(&mut self, effects: Effects<u8>, bounds: &Bounds, inputs: &mut VecDeque<Input<u8>>) {
+    fn take(
+        &mut self,
+        raft: &Raft<u8>,
+        effects: Effects<u8>,
+        bounds: &Bounds,
+        inputs: &mut VecDeque<Input<u8>>,
+    ) {
+        let leads = raft.role() == RoleKind::Leader;
         self.sends.extend(effects.send.into_iter().map(|sent| (sent.to, sent.message)));
         self.server.queue.extend(effects.writes);
         for outcome in effects.reads {
             let (ReadOutcome::Ready { id, .. } | ReadOutcome::Aborted { id }) = outcome;
             let is_ready = matches!(outcome, ReadOutcome::Ready { .. });
+            self.seen.add_if(is_ready && !leads, Flags::witness(Witness::ReadForwarded));
             let witness = if is_ready { Witness::ReadServed } else { Witness::ReadAborted };
             self.seen.add(Flags::witness(witness));
             self.server.reads.retain(|waiting| *waiting != id);
@@ -263,7 +272,10 @@ impl Reaction {
         self.seen.add(Flags::witness(Witness::Elected));
         let term = after.term();
         let log = after.entries().map(|entry| entry.term).filter(|&entry| entry < term).collect();
-        let mut voters = votes(before);
+        let candidate = serde_json::to_value(before).unwrap_or_default();
+        let is_told = candidate.pointer("/role/Candidate/by_transfer").and_then(serde_json::Value::as_bool);
+        self.seen.add_if(is_told == Some(true), Flags::witness(Witness::Transferred));
+        let mut voters = votes(&candidate);
         voters.push(after.id());
         if let Cause::Vote(from) = cause {
             voters.push(*from);
@@ -309,9 +321,8 @@ impl Cause {
 }
 
 /// Whose votes a candidate has counted, besides its own.
-fn votes(raft: &Raft<u8>) -> Vec<NodeId> {
-    let value = serde_json::to_value(raft).unwrap_or_default();
-    let votes = value.pointer("/role/Candidate/votes").and_then(serde_json::Value::as_array);
+fn votes(candidate: &serde_json::Value) -> Vec<NodeId> {
+    let votes = candidate.pointer("/role/Candidate/votes").and_then(serde_json::Value::as_array);
     let granted = |vote: &serde_json::Value| {
         vote.pointer("/1")?.as_bool()?.then_some(NodeId(vote.pointer("/0")?.as_u64()?))
     };

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raft_core::{
-    Effects, Entry, Input, Message, NodeId, Position, Raft, ReadId, Recovered, Timer, Transition, Write,
+    Effects, Entry, Input, LostTail, Message, NodeId, Position, Raft, ReadId, Recovered, Timer, Transition,
+    Write,
 };
 
 use crate::bounds::Bounds;
@@ -17,6 +18,8 @@ use crate::reaction::Reaction;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Server {
     pub(crate) id: NodeId,
+    /// How often it has started again, where that is asked.
+    pub(crate) boot: u64,
     /// Nothing while it is down.
     pub(crate) raft: Option<Raft<u8>>,
     pub(crate) disk: Disk,
@@ -42,6 +45,10 @@ pub(crate) enum Happening {
     LeaveJoint,
     /// Its host stores a snapshot of what is applied, and the log up to there goes.
     TakeSnapshot,
+    /// Its host wants another leader.
+    Transfer(NodeId),
+    /// It stops, and the last entry that its disk held is gone.
+    LoseTail,
     /// Its oldest write becomes durable, and it is told.
     Sync,
     /// It stops. Of its outstanding writes the first `kept` still reached the disk.
@@ -58,6 +65,7 @@ impl Server {
         let raft = Raft::start(config, Recovered::nothing(), &mut Effects::default()).ok()?;
         Some(Server {
             id,
+            boot: 0,
             raft: Some(raft),
             disk: Disk::default(),
             queue: VecDeque::new(),
@@ -98,6 +106,7 @@ impl Server {
             (None, Happening::Restart) => Some(self.restart(config(), bounds)),
             (None, _) | (Some(_), Happening::Restart) => None,
             (Some(_), Happening::Crash { kept }) => self.crash(usize::from(*kept)),
+            (Some(_), Happening::LoseTail) => self.lose_tail(),
             (Some(before), _) => self.step(before, happening, bounds),
         }
     }
@@ -119,12 +128,19 @@ impl Server {
         Some(reaction)
     }
 
-    /// Every restart has the same boot number: acknowledgements of an earlier boot, which it tells apart, are never
-    /// delivered here (see the crate's documentation).
+    fn lose_tail(&self) -> Option<Reaction> {
+        let mut reaction = self.crash(0)?;
+        reaction.server.disk.lose_tail().then_some(reaction)
+    }
+
+    /// Every restart has the same boot number where no requests travel: acknowledgements of an earlier boot are never
+    /// delivered here (see the crate's documentation), answers to requests of an earlier boot are.
     fn restart(&self, config: raft_core::Config, bounds: &Bounds) -> Reaction {
         let mut reaction = Reaction::of(self.clone());
-        let Disk { hard_state, snapshot, entries, .. } = self.disk.clone();
-        let recovered = Recovered { hard_state, snapshot, entries, ..Recovered::nothing() };
+        reaction.server.boot += u64::from(bounds.forwarded_reads);
+        let Disk { hard_state, snapshot, entries, lost, .. } = self.disk.clone();
+        let (boot, lost_tail) = (reaction.server.boot, lost.map(LostTail::UpTo));
+        let recovered = Recovered { boot, hard_state, snapshot, entries, lost_tail, ..Recovered::nothing() };
         let mut effects = Effects::default();
         match Raft::start(config, recovered, &mut effects) {
             Ok(mut raft) => {
@@ -150,12 +166,15 @@ impl Server {
                 Input::ChangeMembership { changes, transition }
             }
             Happening::LeaveJoint => Input::LeaveJoint,
+            Happening::Transfer(to) => Input::TransferLeadership(Some(*to)),
             Happening::TakeSnapshot => reaction.take_snapshot(&raft)?,
             Happening::Sync => {
                 let write = reaction.server.queue.pop_front()?;
                 reaction.store(write)
             }
-            Happening::Timer(_) | Happening::Crash { .. } | Happening::Restart => return None,
+            Happening::Timer(_) | Happening::Crash { .. } | Happening::LoseTail | Happening::Restart => {
+                return None;
+            }
         };
         if let Happening::Read(id) = happening {
             reaction.server.reads.push(*id);

@@ -20,6 +20,8 @@ pub struct State {
     /// A bit for each change of the members that was asked for.
     pub(crate) changes: u8,
     pub(crate) snapshots: u8,
+    pub(crate) transfers: u8,
+    pub(crate) lost_tails: u8,
     /// For each read under way, one more than what was committed when it was asked for.
     pub(crate) floors: [u8; Bounds::MAX_READS as usize],
     pub(crate) broken: Flags,
@@ -52,12 +54,12 @@ impl State {
     }
 
     /// Everything but servers, messages and history, as one number.
-    pub(crate) fn rest(&self) -> (u32, u32, [u8; 2], u32) {
+    pub(crate) fn rest(&self) -> (u32, u32, [u8; 4], u32) {
         let counts = [self.crashes, self.duplicates, self.proposals, self.reads];
         (
             u32::from_le_bytes(counts),
             u32::from_le_bytes(self.floors),
-            [self.changes, self.snapshots],
+            [self.changes, self.snapshots, self.transfers, self.lost_tails],
             self.broken.0,
         )
     }

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use raft_core::{AppendOutcome, Body, Entry, Index, Message, Mutant, MutantSwitch, Payload, Timer};
+use raft_core::{Entry, Index, Message, Mutant, MutantSwitch, Timer};
 use serde::{Deserialize, Serialize};
 use stateright::Model;
 
 use crate::bounds::{Bounds, BoundsError};
 use crate::cluster::{Action, Cluster};
 use crate::filed::Filed;
-use crate::members::{Target, describe};
+use crate::members::Target;
 use crate::property::Law;
 use crate::state::State;
+use crate::telling::entry;
 use crate::world::{Envelope, Stimulus};
 
 /// A run that ends with a broken law. Its steps name messages, not places in a table: the file means the same to every
@@ -66,6 +67,10 @@ pub enum Occurrence {
     LeavesJoint,
     /// Its host takes a snapshot, and the log goes.
     TakesSnapshot,
+    /// Its host wants this server to lead.
+    HandsOverTo(u64),
+    /// It stops, and the last entry of its stored log is gone.
+    LosesTail,
     /// The oldest outstanding write becomes durable, and the server learns of it.
     Syncs,
     /// It crashes; so many outstanding writes still reach its disk.
@@ -226,6 +231,8 @@ impl Occurrence {
             }
             Stimulus::LeaveJoint => Occurrence::LeavesJoint,
             Stimulus::TakeSnapshot => Occurrence::TakesSnapshot,
+            Stimulus::Transfer(to) => Occurrence::HandsOverTo(u64::from(to)),
+            Stimulus::LoseTail => Occurrence::LosesTail,
             Stimulus::Sync => Occurrence::Syncs,
             Stimulus::Crash { kept } => Occurrence::Crashes { kept },
             Stimulus::Restart => Occurrence::Restarts,
@@ -293,67 +300,6 @@ pub(crate) fn view(filed: &Filed) -> String {
     text
 }
 
-fn entry(entry: &Entry<u8>) -> String {
-    match &entry.payload {
-        Payload::Noop => format!("{}@t{}", entry.index, entry.term),
-        Payload::Membership(members) => {
-            format!("{}@t{}={}", entry.index, entry.term, describe(members))
-        }
-        Payload::Command(command) => format!("{}@t{}={command}", entry.index, entry.term),
-    }
-}
-
-impl std::fmt::Display for Sent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Sent { from, to, message: Message { term, body } } = self;
-        write!(f, "{from}->{to} t{term} ")?;
-        let answer = |granted: bool| if granted { "yes" } else { "no" };
-        match body {
-            Body::PreVoteRequest { next_term, last, .. } => {
-                write!(f, "pre-vote for t{next_term}? (log {}@t{})", last.index, last.term)
-            }
-            Body::PreVoteResponse { next_term, granted } => {
-                write!(f, "pre-vote for t{next_term}: {}", answer(*granted))
-            }
-            Body::VoteRequest { last, .. } => write!(f, "vote? (log {}@t{})", last.index, last.term),
-            Body::VoteResponse { granted } => write!(f, "vote: {}", answer(*granted)),
-            Body::Append(append) => {
-                let entries: Vec<String> = append.entries.iter().map(entry).collect();
-                let (prev, commit) = (append.prev, append.commit);
-                write!(f, "append [{}] after {}@t{}", entries.join(" "), prev.index, prev.term)?;
-                write!(f, ", commit {commit}")?;
-                if append.round.0 > 0 { write!(f, ", round {}", append.round.0) } else { Ok(()) }
-            }
-            Body::AppendResponse(response) => {
-                match response.outcome {
-                    AppendOutcome::Accepted { matched } => write!(f, "appended to {matched}")?,
-                    AppendOutcome::Rejected { refused, hint } => {
-                        write!(f, "nothing like {refused}; try {}@t{}", hint.index, hint.term)?;
-                    }
-                }
-                if response.round.0 > 0 { write!(f, ", round {}", response.round.0) } else { Ok(()) }
-            }
-            Body::TimeoutNow => f.write_str("campaign now"),
-            Body::Snapshot(chunk) => {
-                let (last, end) = (chunk.snapshot.last, chunk.offset + chunk.data.len() as u64);
-                write!(
-                    f,
-                    "snapshot {}@t{} members {}",
-                    last.index,
-                    last.term,
-                    describe(&chunk.snapshot.membership)
-                )?;
-                write!(f, ", bytes {}..{end}{}", chunk.offset, if chunk.done { ", the end" } else { "" })
-            }
-            Body::SnapshotResponse { last, next, .. } => {
-                write!(f, "snapshot {}@t{} up to byte {next}", last.index, last.term)
-            }
-            // What servers say about transfers and forwarded requests: not here yet.
-            other => write!(f, "{other:?}"),
-        }
-    }
-}
-
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "server {}: ", self.server)?;
@@ -365,6 +311,8 @@ impl std::fmt::Display for Step {
             Occurrence::Reads(id) => write!(f, "is asked for read {id}")?,
             Occurrence::Changes(target) => write!(f, "is asked to change the members to {target}")?,
             Occurrence::TakesSnapshot => f.write_str("takes a snapshot, and lets go of its log")?,
+            Occurrence::HandsOverTo(to) => write!(f, "is asked to hand over to {to}")?,
+            Occurrence::LosesTail => f.write_str("stops; the last entry on its disk is gone")?,
             Occurrence::LeavesJoint => f.write_str("is asked to leave the joint membership")?,
             Occurrence::Syncs => f.write_str("its oldest write becomes durable")?,
             Occurrence::Crashes { kept } => write!(f, "crashes; {kept} outstanding writes were kept")?,

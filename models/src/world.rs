@@ -36,6 +36,8 @@ pub(crate) enum Stimulus {
     Change(u8),
     LeaveJoint,
     TakeSnapshot,
+    Transfer(u8),
+    LoseTail,
     Sync,
     Crash { kept: u8 },
     Restart,
@@ -212,6 +214,10 @@ impl World {
             }
             Stimulus::LeaveJoint => Happening::LeaveJoint,
             Stimulus::TakeSnapshot => Happening::TakeSnapshot,
+            Stimulus::Transfer(to) => {
+                Happening::Transfer(self.permutations.rename(permutation, NodeId(u64::from(to))))
+            }
+            Stimulus::LoseTail => Happening::LoseTail,
             Stimulus::Sync => Happening::Sync,
             Stimulus::Crash { kept } => Happening::Crash { kept },
             Stimulus::Restart => Happening::Restart,
@@ -225,8 +231,7 @@ impl World {
         if let Some(&number) = index.servers.get(server) {
             return Ok(number);
         }
-        let ignores_contact = self.bounds.ignores_contact();
-        let own_key = key(server, ignores_contact);
+        let own_key = key(server, &self.bounds);
         if let Some(&number) = index.keys.get(&own_key) {
             index.servers.insert(server.clone(), number);
             return Ok(number);
@@ -234,7 +239,7 @@ impl World {
         let mut images: Vec<(Server, String)> = Vec::new();
         for permutation in 0..self.permutations.len() {
             let image = image(permutation).ok_or(Defect::Asymmetric)?;
-            let key = key(&image, ignores_contact);
+            let key = key(&image, &self.bounds);
             images.push((image, key));
         }
         // The numbers they will get: each one that differs from those before it the next.

@@ -21,14 +21,12 @@ fn those_without_a_scenario_are_known() {
         names,
         [
             "echo-stale-round",
-            "read-context-reuse",
             "lease-survives-transfer",
             "lease-ignores-drift",
             "lease-survives-pause",
             "lease-forgotten-at-restart",
             "lease-forgotten-with-term",
             "prevote-deadlock",
-            "vote-with-lost-tail",
         ]
     );
 }

@@ -22,6 +22,8 @@ fn a_saved_counterexample_replays_and_the_sound_core_does_not_follow_it() {
         Mutant::MatchRegress,
         Mutant::JointOneMajority,
         Mutant::SnapshotDropsConfig,
+        Mutant::VoteWithLostTail,
+        Mutant::ReadContextReuse,
     ] {
         for engine in [Engine::Stateright, Engine::Layered] {
             let story = caught(mutant, engine);
@@ -70,6 +72,12 @@ fn a_story_can_be_read() {
     }
     let story = caught(Mutant::JointOneMajority, Engine::Layered).to_string();
     for expected in ["is asked to change the members to {1}", "2@t1={1} from {1,2,3}", "to {1})"] {
+        assert!(story.contains(expected), "{expected:?} in\n{story}");
+    }
+    let story = caught(Mutant::VoteWithLostTail, Engine::Layered).to_string();
+    assert!(story.contains("stops; the last entry on its disk is gone"), "{story}");
+    let story = caught(Mutant::ReadContextReuse, Engine::Layered).to_string();
+    for expected in ["read? (request 1 of life 0)", "read at 1 (request 1 of life 0) (and will again)"] {
         assert!(story.contains(expected), "{expected:?} in\n{story}");
     }
     let story = caught(Mutant::SnapshotDropsConfig, Engine::Layered).to_string();

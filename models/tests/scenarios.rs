@@ -32,7 +32,16 @@ fn the_test_set_is_exhausted_with_the_published_number_of_states() {
 
 #[test]
 fn both_searches_agree_with_symmetry_and_without() {
-    for name in ["single", "base-t2", "duplicate", "learner", "replace", "snapshots", "snapshot-joins"] {
+    for name in [
+        "single",
+        "base-t2",
+        "duplicate",
+        "learner",
+        "replace",
+        "snapshots",
+        "snapshot-joins",
+        "forwarded-crash",
+    ] {
         for symmetric in [true, false] {
             let one = search(name, &with(Engine::Stateright, symmetric));
             let other = search(name, &with(Engine::Layered, symmetric));

@@ -35,6 +35,8 @@ impl Model for Cluster {
             reads: 0,
             changes: 0,
             snapshots: 0,
+            transfers: 0,
+            lost_tails: 0,
             floors: [0; Bounds::MAX_READS as usize],
             broken: Flags::NONE,
             print: 0,
@@ -137,6 +139,12 @@ mod tests {
     #[test]
     fn images_of_snapshots_do_the_images_of_what_they_do() {
         is_symmetric(Bounds { log: 2, proposals: 1, snapshots: 1, snapshot_parts: 2, ..Bounds::SMALLEST });
+    }
+
+    #[test]
+    fn images_of_transfers_and_requests_do_the_images_of_what_they_do() {
+        let reads = Bounds { reads: 1, forwarded_reads: true, rounds: 2, ..Bounds::SMALLEST };
+        is_symmetric(Bounds { terms: 2, log: 2, transfers: 1, lost_tails: 1, ..reads });
     }
 
     fn is_symmetric(bounds: Bounds) {

@@ -1,4 +1,5 @@
-//! The scenarios in which the members change and logs are compacted, the small ones first.
+//! The scenarios in which the members change, logs are compacted, leaders hand over, followers are asked for reads, and disks lose
+//! what was durable.
 
 use super::{Scenario, Set};
 use crate::bounds::Bounds;
@@ -106,6 +107,23 @@ pub(super) const FEATURES: &[Scenario] = &[
         set: Set::Test,
     },
     Scenario {
+        name: "forwarded-crash",
+        about: "two servers; the one that asks crashes, and answers to its earlier life arrive late",
+        bounds: Bounds {
+            servers: 2,
+            log: 1,
+            in_flight: 2,
+            crashes: 1,
+            reads: 2,
+            forwarded_reads: true,
+            rounds: 2,
+            ..SMALL
+        },
+        reaches: &[Witness::ReadForwarded, Witness::AppliedAfterCrash],
+        states: Some(117_960),
+        set: Set::Test,
+    },
+    Scenario {
         name: "joint-four",
         about: "one of three voters is replaced by a server that joins",
         bounds: Bounds {
@@ -169,11 +187,61 @@ pub(super) const FEATURES: &[Scenario] = &[
         set: Set::Ci,
     },
     Scenario {
+        name: "transfer",
+        about: "two terms with pre-vote and stickiness; a leader hands over to another server",
+        bounds: Bounds { terms: 2, log: 2, pre_vote: true, transfers: 1, ..SMALL },
+        reaches: &[Witness::SecondLeader, Witness::OlderTermCommitted, Witness::Transferred],
+        states: Some(645_435),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "forwarded-reads",
+        about: "a read in one term, of the leader or of a follower, and a command meanwhile",
+        bounds: Bounds { log: 2, proposals: 1, reads: 1, forwarded_reads: true, rounds: 2, ..SMALL },
+        reaches: &[Witness::CommandApplied, Witness::ReadServed, Witness::ReadForwarded],
+        states: Some(535_105),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "lost-tail",
+        about: "three terms; a disk loses the last entry that it had made durable",
+        bounds: Bounds { terms: 3, log: 2, lost_tails: 1, ..SMALL },
+        reaches: &[Witness::SecondLeader, Witness::OlderTermCommitted, Witness::Repaired],
+        states: Some(505_723),
+        set: Set::Ci,
+    },
+    Scenario {
+        name: "forwarded-twice",
+        about: "two servers, two reads and a command; one message arrives twice",
+        bounds: Bounds {
+            servers: 2,
+            log: 2,
+            proposals: 1,
+            in_flight: 2,
+            duplicates: 1,
+            reads: 2,
+            forwarded_reads: true,
+            rounds: 2,
+            ..SMALL
+        },
+        reaches: &[Witness::CommandApplied, Witness::MessageDuplicated, Witness::ReadForwarded],
+        states: Some(538_389),
+        set: Set::Ci,
+    },
+    Scenario {
         name: "snapshots-crash-t2",
         about: "two terms; a server with a slow disk crashes, maybe while it installs a snapshot",
         bounds: Bounds { terms: 2, log: 2, snapshots: 1, crashes: 1, slow_writes: 1, ..SMALL },
         reaches: &[Witness::SecondLeader, Witness::WriteLost, Witness::InstalledAfterCrash],
         states: Some(2_555_884),
         set: Set::Nightly,
+    },
+    Scenario {
+        name: "forwarded-t2",
+        about: "two terms and a read, of the leader or of a follower",
+        bounds: Bounds { terms: 2, log: 2, reads: 1, forwarded_reads: true, rounds: 2, ..SMALL },
+        reaches: &[Witness::SecondLeader, Witness::ReadForwarded, Witness::ReadAborted],
+        states: Some(563_342),
+        set: Set::Ci,
     },
 ];
