@@ -12,6 +12,7 @@ use crate::explain::explain;
 use crate::history::History;
 use crate::limits::{Budget, Limits, Stopped};
 use crate::partition::{Partition, split};
+use crate::spec::with_specification;
 use crate::validate::{InvalidWitness, Linearization, validate};
 use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
 use crate::{Model, Specification};
@@ -65,11 +66,7 @@ impl Model {
     /// # Errors
     /// As [`check()`].
     pub fn check(&self, history: &History, options: &CheckOptions) -> Result<Report, CheckError> {
-        match self {
-            Self::Registers(spec) => check(spec, history, options),
-            Self::MultiRegister(spec) => check(spec, history, options),
-            Self::Mutex(spec) => check(spec, history, options),
-        }
+        with_specification!(self, spec => check(spec, history, options))
     }
 }
 
@@ -120,6 +117,7 @@ fn judge<S: Specification>(
                 reason: match reason {
                     Stopped::Memory => Unknown::Memory(undecided),
                     Stopped::Cancelled => Unknown::Cancelled(undecided),
+                    Stopped::Inapplicable => Unknown::Inapplicable(undecided),
                     Stopped::Time | Stopped::Share => Unknown::Time(undecided),
                 },
             });

@@ -31,6 +31,36 @@ pub enum Workload {
     Mutex,
 }
 
+impl Workload {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Register, Self::CasRegister, Self::KeyValue, Self::Append, Self::MultiRegister, Self::Mutex];
+}
+
+impl std::fmt::Display for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Register => "register",
+            Self::CasRegister => "cas-register",
+            Self::KeyValue => "kv",
+            Self::Append => "append",
+            Self::MultiRegister => "multi-register",
+            Self::Mutex => "mutex",
+        })
+    }
+}
+
+impl std::str::FromStr for Workload {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|workload| workload.to_string() == name).ok_or_else(|| {
+            let all = Self::ALL.map(|workload| workload.to_string()).join(", ");
+            format!("unknown workload `{name}`: expected one of {all}")
+        })
+    }
+}
+
 /// What kind of history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {

@@ -47,16 +47,19 @@
 //! - The explanation shows one conflict of one key, not all.
 
 mod check;
+mod collections;
 mod decide;
 mod decision;
 mod explain;
 pub mod generate;
 pub mod history;
 mod limits;
+mod linear;
 mod partition;
 mod registers;
 mod render;
 pub mod spec;
+mod unique;
 mod validate;
 mod value;
 mod verdict;
@@ -70,7 +73,9 @@ pub use history::{
     ReadOptions, Writer,
 };
 pub use limits::Limits;
-pub use spec::{Access, FailedCas, Model, ModelName, ModelOptions, NilReads, Specification, Unfit};
+pub use spec::{
+    Access, Discipline, FailedCas, Handling, Model, ModelName, ModelOptions, NilReads, Specification, Unfit,
+};
 pub use validate::{InvalidWitness, Linearization};
 pub use value::Value;
 pub use verdict::{CheckError, Explanation, Report, Undecided, Unknown, Verdict};

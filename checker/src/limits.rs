@@ -42,6 +42,8 @@ pub(crate) enum Stopped {
     Cancelled,
     /// Out of its share of steps, to be tried again with more.
     Share,
+    /// The algorithm asked for does not apply.
+    Inapplicable,
 }
 
 /// The limits while they are being used up; shared by the threads of a check.
@@ -49,10 +51,12 @@ pub(crate) enum Stopped {
 pub(crate) struct Budget {
     deadline: Option<Instant>,
     memory: u64,
-    used: AtomicU64,
+    used: Arc<AtomicU64>,
     cancel: Arc<AtomicBool>,
     /// Set by the check itself: another partition has already settled the verdict.
-    settled: AtomicBool,
+    settled: Arc<AtomicBool>,
+    /// Set by whoever wins the race in which this is used.
+    over: Option<Arc<AtomicBool>>,
 }
 
 impl Budget {
@@ -65,10 +69,18 @@ impl Budget {
         Self {
             deadline: Instant::now().checked_add(time),
             memory: limits.memory_bytes,
-            used: AtomicU64::new(0),
+            used: Arc::new(AtomicU64::new(0)),
             cancel: limits.cancel.clone(),
-            settled: AtomicBool::new(false),
+            settled: Arc::new(AtomicBool::new(false)),
+            over: None,
         }
+    }
+
+    /// The same budget, for one of two that race: all is spent together, and the loser is told by `over`.
+    pub(crate) fn racer(&self, over: Arc<AtomicBool>) -> Self {
+        let (deadline, memory) = (self.deadline, self.memory);
+        let (used, cancel, settled) = (self.used.clone(), self.cancel.clone(), self.settled.clone());
+        Self { deadline, memory, used, cancel, settled, over: Some(over) }
     }
 
     pub(crate) fn settle(&self) {
@@ -77,7 +89,8 @@ impl Budget {
 
     /// Whether to go on.
     pub(crate) fn check(&self) -> Result<(), Stopped> {
-        if self.cancel.load(Ordering::Relaxed) || self.settled.load(Ordering::Relaxed) {
+        let lost = self.over.as_ref().is_some_and(|over| over.load(Ordering::Relaxed));
+        if lost || self.cancel.load(Ordering::Relaxed) || self.settled.load(Ordering::Relaxed) {
             return Err(Stopped::Cancelled);
         }
         match self.deadline {

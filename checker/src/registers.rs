@@ -28,8 +28,8 @@ use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
-use crate::decision::{Decision, Refutation};
 use crate::partition::{Call, FOREVER};
+use crate::unique::Answer;
 use crate::{Access, Specification, Value};
 
 /// The calls as accesses, and the initial value; `None` if the object is not one register.
@@ -75,44 +75,12 @@ impl<'a> Register<'a> {
         phantoms.min_by_key(|(_, call)| call.returned).and_then(|(at, _)| u32::try_from(at).ok())
     }
 
-    /// The answer, if every value that was seen has one writer.
-    pub(crate) fn decide<S: Specification>(
-        &self,
-        spec: &S,
-        kinds: &[S::Op],
-        calls: &[Call],
-    ) -> Option<Decision> {
-        match self.order(calls)? {
-            Some(order) => Some(Decision::Legal(order)),
-            None => Some(Decision::Illegal(self.refutation(spec, kinds, calls))),
-        }
-    }
-
-    /// Linearizability is prefix-closed: the first return at which a linearization is impossible is found by bisection.
-    fn refutation<S: Specification>(&self, spec: &S, kinds: &[S::Op], calls: &[Call]) -> Refutation {
-        let mut returns: Vec<u32> =
-            calls.iter().filter(|call| call.required()).map(|call| call.returned).collect();
-        returns.sort_unstable();
-        let possible = |position: u32| self.order(&before(calls, position)).flatten();
-        let first = returns.partition_point(|position| possible(*position).is_some());
-        let position = returns.get(first).copied().unwrap_or(FOREVER);
-        let blocked = calls.iter().position(|call| call.returned == position);
-        let order = match first.checked_sub(1).and_then(|last| returns.get(last)) {
-            Some(last) => possible(*last).unwrap_or_default(),
-            None => Vec::new(),
+    /// An order of the calls, if every value that was seen has one writer.
+    pub(crate) fn order(&self, calls: &[Call]) -> Answer {
+        let Clusters { reads, mut leaving, mut heads } = match self.clusters(calls) {
+            Ok(clusters) => clusters,
+            Err(answer) => return answer,
         };
-        let state = order.iter().try_fold(spec.initial(), |state, call| {
-            spec.step(&state, &kinds[calls[*call as usize].kind as usize])
-        });
-        let states = state.iter().map(|state| spec.describe_state(state)).collect();
-        let blocked = blocked.and_then(|at| u32::try_from(at).ok()).unwrap_or(FOREVER);
-        Refutation { blocked, order, states, foreseen: false }
-    }
-
-    /// `None`: not applicable. `Some(None)`: no linearization.
-    fn order(&self, calls: &[Call]) -> Option<Option<Vec<u32>>> {
-        let Some(clusters) = self.clusters(calls)? else { return Some(None) };
-        let Clusters { reads, mut leaving, mut heads } = clusters;
         heads.push(INITIAL);
         let mut placed = 0;
         let mut blocks = Vec::with_capacity(heads.len());
@@ -122,7 +90,7 @@ impl<'a> Register<'a> {
             let start = order.len();
             let Some((first, last)) = block(calls, head, &reads, &mut leaving, &mut order, &mut placed)
             else {
-                return Some(None);
+                return Answer::Impossible;
             };
             if start < order.len() {
                 blocks.push((first.min(last), first, last, start, order.len()));
@@ -130,23 +98,23 @@ impl<'a> Register<'a> {
         }
         if placed != everything {
             // A ring of compare-and-sets that nobody entered.
-            return Some(None);
+            return Answer::Impossible;
         }
         blocks.sort_unstable();
         let mut latest = -1;
         let mut sorted = Vec::with_capacity(order.len());
         for (_, first, last, start, end) in blocks {
             if first < latest {
-                return Some(None);
+                return Answer::Impossible;
             }
             latest = latest.max(last);
             sorted.extend_from_slice(&order[start..end]);
         }
-        Some(Some(sorted))
+        Answer::Order(sorted)
     }
 
-    /// Who wrote what others saw; the same results as [`Register::order`].
-    fn clusters(&self, calls: &[Call]) -> Option<Option<Clusters>> {
+    /// Who wrote what others saw.
+    fn clusters(&self, calls: &[Call]) -> Result<Clusters, Answer> {
         let mut writers: FxHashMap<&Value, u32> = FxHashMap::default();
         writers.insert(self.initial, INITIAL);
         for (at, call) in calls.iter().enumerate() {
@@ -165,7 +133,7 @@ impl<'a> Register<'a> {
         while let Some(at) = work.pop().or_else(|| needed.pop()) {
             let id = u32::try_from(at).unwrap_or(AMBIGUOUS);
             let seen = match self.access(&calls[at]) {
-                Access::Differs(_) => return None,
+                Access::Differs(_) => return Err(Answer::Silent),
                 Access::Write(_) => {
                     clusters.heads.push(id);
                     continue;
@@ -173,7 +141,7 @@ impl<'a> Register<'a> {
                 Access::Read(seen) | Access::Cas(seen, _) => seen,
             };
             let writer = match writers.get(seen) {
-                Some(&AMBIGUOUS) => return None,
+                Some(&AMBIGUOUS) => return Err(Answer::Silent),
                 Some(writer) => *writer,
                 None => {
                     possible = false;
@@ -193,7 +161,7 @@ impl<'a> Register<'a> {
                 _ => clusters.reads.entry(writer).or_default().push(id),
             }
         }
-        Some(possible.then_some(clusters))
+        possible.then_some(clusters).ok_or(Answer::Impossible)
     }
 }
 

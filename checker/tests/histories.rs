@@ -141,7 +141,7 @@ fn what_cannot_have_happened_is_refused_where_it_shows() {
 #[test]
 fn an_operation_the_specification_does_not_know_is_refused_with_its_line() {
     let history =
-        read(&lines(&[(0, "invoke", "read", "null"), (1, "invoke", "pop", "null")])).expect("a history");
+        read(&lines(&[(0, "invoke", "read", "null"), (1, "invoke", "explode", "null")])).expect("a history");
     for name in ModelName::ALL {
         let model = Model::new(name, &ModelOptions::default(), &history).expect("a start");
         let error = model.check(&history, &CheckOptions::default()).map(|_| ()).expect_err("refused");

@@ -19,7 +19,8 @@ use checker::{
 use proptest::prelude::*;
 use std::time::Duration;
 
-const ALGORITHMS: [Algorithm; 2] = [Algorithm::Auto, Algorithm::Wgl];
+const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Auto, Algorithm::Wgl, Algorithm::Linear, Algorithm::Competition];
 
 fn check(workload: Workload, history: &History, algorithm: Algorithm) -> Report {
     let initial = (workload == Workload::Append).then(|| Value::string(""));

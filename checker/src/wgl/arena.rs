@@ -41,6 +41,16 @@ impl Arena {
         Self { nodes: Vec::new(), words: Vec::new(), stride, required, heads: Vec::new(), chains: 0 }
     }
 
+    /// Forgets all configurations, and keeps the room they took.
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.words.clear();
+        if self.chains > 0 {
+            self.heads.fill(NONE);
+        }
+        self.chains = 0;
+    }
+
     pub(crate) fn bits(&self, id: u32) -> &[u64] {
         let start = id as usize * self.stride;
         &self.words[start..start + self.stride]
