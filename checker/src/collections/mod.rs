@@ -85,11 +85,15 @@ struct Contents {
     lenient: bool,
 }
 
-/// Who took a value.
+/// Who took a value, and who put it in.
 #[derive(Default)]
 struct Takers {
-    required: Vec<u32>,
-    optional: Vec<u32>,
+    required: Option<u32>,
+    /// The first of those that may have.
+    optional: Option<u32>,
+    /// Whether one of those must do it by its return.
+    lapses: bool,
+    twice: bool,
     put: Option<u32>,
 }
 
@@ -174,7 +178,13 @@ fn contents<'a>(
             Handling::Insert(value) => puts.push((id, call, value)),
             Handling::Remove(value) => {
                 let takers = takers.entry(value).or_default();
-                if call.required() { takers.required.push(id) } else { takers.optional.push(id) }
+                if call.required() {
+                    takers.twice |= takers.required.replace(id).is_some();
+                } else {
+                    // Calls come by invocation: whatever a later one could do, this one can.
+                    takers.optional.get_or_insert(id);
+                    takers.lapses |= call.returned != FOREVER;
+                }
             }
             Handling::RemoveUnknown if call.required() => return Err(Answer::Silent),
             Handling::RemoveUnknown => lost = true,
@@ -193,41 +203,33 @@ fn contents<'a>(
             return Err(Answer::Silent);
         }
     }
-    let impossible =
-        |takers: &Takers| takers.required.len() > 1 || takers.put.is_none() && !takers.required.is_empty();
-    let unclear = |takers: &Takers| takers.required.is_empty() && takers.optional.len() > 1;
+    let impossible = |takers: &Takers| takers.twice || takers.put.is_none() && takers.required.is_some();
     if takers.values().any(impossible) {
         return Err(Answer::Impossible);
-    }
-    if takers.values().any(unclear) {
-        return Err(Answer::Silent);
     }
     let mut contents =
         Contents { items: Vec::with_capacity(puts.len()), empties, lost: false, lenient: false };
     for (id, put, value) in puts {
         let takers = takers.get(value);
-        let required = takers.and_then(|takers| takers.required.first());
-        let optional = takers.and_then(|takers| takers.optional.first());
-        let taker = required.or(optional).and_then(|taker| Some((*taker, calls.get(*taker as usize)?)));
+        let required = takers.and_then(|takers| takers.required);
+        let taker = required.or(takers.and_then(|takers| takers.optional));
         if required.is_none() {
             if put.optional {
                 continue;
             }
             contents.lost |= lost;
+            contents.lenient |= takers.is_some_and(|takers| takers.lapses);
         }
-        let take = match taker {
-            Some((_, call)) if call.optional => {
-                contents.lenient |= call.returned != FOREVER;
-                Span { from: call.invoked, to: FOREVER }
-            }
-            Some((_, call)) => Span { from: call.invoked, to: call.returned },
+        let take = match taker.and_then(|taker| calls.get(taker as usize)) {
+            Some(call) if call.optional => Span { from: call.invoked, to: FOREVER },
+            Some(call) => Span { from: call.invoked, to: call.returned },
             None => Span { from: LATE, to: FOREVER },
         };
         contents.items.push(Item {
             put: Span { from: put.invoked, to: put.returned.min(take.to) },
             take: Span { from: take.from.max(put.invoked), to: take.to },
             put_call: id,
-            take_call: taker.map(|(taker, _)| taker),
+            take_call: taker,
         });
     }
     Ok(contents)

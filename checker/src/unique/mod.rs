@@ -10,6 +10,7 @@ use crate::decision::{Decision, Progress, Refutation};
 use crate::limits::{Budget, Stopped};
 use crate::partition::{Call, FOREVER};
 use crate::registers::{Register, before};
+use crate::wgl::{Strategy, search};
 
 /// What a polynomial algorithm says about some calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,10 +33,10 @@ pub(crate) fn decide<S: Specification>(
     budget: &Budget,
 ) -> Option<Decision> {
     if let Some(register) = Register::new(spec, kinds) {
-        return settle(spec, kinds, calls, &|calls| register.order(calls));
+        return settle(spec, kinds, calls, &|calls| register.order(calls), budget);
     }
     let collection = Collection::new(spec, kinds)?;
-    settle(spec, kinds, calls, &|calls| collection.order(calls, budget))
+    settle(spec, kinds, calls, &|calls| collection.order(calls, budget), budget)
 }
 
 fn settle<S: Specification>(
@@ -43,10 +44,11 @@ fn settle<S: Specification>(
     kinds: &[S::Op],
     calls: &[Call],
     order: &dyn Fn(&[Call]) -> Answer,
+    budget: &Budget,
 ) -> Option<Decision> {
     match order(calls) {
         Answer::Order(order) => Some(Decision::Legal(order)),
-        Answer::Impossible => Some(Decision::Illegal(refutation(spec, kinds, calls, order))),
+        Answer::Impossible => Some(Decision::Illegal(refutation(spec, kinds, calls, order, budget))),
         Answer::Stopped(reason) => {
             let steps = calls.len() as u64 * 2;
             Some(Decision::Undecided(reason, Progress { steps, ..Progress::default() }))
@@ -55,27 +57,33 @@ fn settle<S: Specification>(
     }
 }
 
-/// Linearizability is prefix-closed: the first return at which a linearization is impossible is found by bisection.
+/// Steps of search for an order that no polynomial algorithm finds.
+const SHARE: u64 = 1 << 16;
+
+/// Linearizability is prefix-closed: the first return at which a linearization is known to be impossible is found by bisection.
+/// Where the algorithm is silent about a beginning of the history, it counts as possible.
 fn refutation<S: Specification>(
     spec: &S,
     kinds: &[S::Op],
     calls: &[Call],
     order: &dyn Fn(&[Call]) -> Answer,
+    budget: &Budget,
 ) -> Refutation {
     let mut returns: Vec<u32> =
         calls.iter().filter(|call| call.required()).map(|call| call.returned).collect();
     returns.sort_unstable();
-    let possible = |position: u32| match order(&before(calls, position)) {
-        Answer::Order(order) => Some(order),
-        _ => None,
-    };
-    let first = returns.partition_point(|position| possible(*position).is_some());
-    let position = returns.get(first).copied().unwrap_or(FOREVER);
+    let until = |position: u32| order(&before(calls, position));
+    let first = returns.partition_point(|position| until(*position) != Answer::Impossible);
+    let position = returns.get(first).or(returns.last()).copied().unwrap_or(FOREVER);
     let blocked = calls.iter().position(|call| call.returned == position);
-    let order = match first.checked_sub(1).and_then(|last| returns.get(last)) {
-        Some(last) => possible(*last).unwrap_or_default(),
-        None => Vec::new(),
-    };
+    let last = first.checked_sub(1).and_then(|last| returns.get(last));
+    let order = last.map_or_else(Vec::new, |last| match until(*last) {
+        Answer::Order(order) => order,
+        _ => match search(spec, kinds, &before(calls, *last), budget, Strategy::DepthFirst, true, SHARE) {
+            Decision::Legal(order) => order,
+            _ => Vec::new(),
+        },
+    });
     let kind = |call: &u32| calls.get(*call as usize).and_then(|call| kinds.get(call.kind as usize));
     let state = order.iter().try_fold(spec.initial(), |state, call| spec.step(&state, kind(call)?));
     let states = state.iter().map(|state| spec.describe_state(state)).collect();
