@@ -55,6 +55,10 @@ pub mod generate;
 pub mod history;
 mod limits;
 mod linear;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 mod partition;
 mod registers;
 mod render;

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use crate::{History, Outcome, Specification, Unfit, Value};
+use crate::mutant::{Mutant, on};
+use crate::{History, Operation, Outcome, Specification, Unfit, Value};
 
 /// The end of what never ends.
 pub(crate) const FOREVER: u32 = u32::MAX;
@@ -55,6 +56,7 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
     let mut parts: Vec<Part<S::Op>> = Vec::new();
     let mut by_key: FxHashMap<Value, usize> = FxHashMap::default();
     for (at, operation) in history.operations.iter().enumerate() {
+        let operation = &*mutated(operation);
         let Some(op) = spec.parse(operation)? else { continue };
         let unknown = operation.outcome == Outcome::Info;
         if unknown && spec.is_pure(&op) {
@@ -80,12 +82,15 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
                 None => *by_key.entry(key.clone()).or_insert(parts.len()),
             },
         };
+        let which = if on(Mutant::MixedKeys) { which & !1 } else { which };
         if which == parts.len() {
             let key = key.map(Cow::into_owned);
             parts.push(Part { key, kinds: IndexSet::default(), calls: Vec::new() });
         }
         let Some(part) = parts.get_mut(which) else { continue };
         let returned = match operation.completed {
+            Some(mark) if on(Mutant::InfoEnds) => mark.position,
+            Some(mark) if !unknown && on(Mutant::LateReturn) => mark.position + 2,
             Some(mark) if !unknown => mark.position,
             _ => FOREVER,
         };
@@ -95,9 +100,19 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
             operation: u32::try_from(at).unwrap_or(FOREVER),
             invoked: operation.invoked.position,
             returned,
-            optional: returned == FOREVER,
+            optional: unknown,
         });
     }
     let partition = |Part { key, kinds, calls }| Partition { key, kinds: kinds.into_iter().collect(), calls };
     Ok(parts.into_iter().map(partition).collect())
+}
+
+/// The operation, unless a seeded bug makes it another.
+fn mutated(operation: &Operation) -> Cow<'_, Operation> {
+    let outcome = match operation.outcome {
+        Outcome::Info if on(Mutant::InfoFailed) => Outcome::Fail,
+        Outcome::Fail if on(Mutant::FailOk) => Outcome::Ok,
+        _ => return Cow::Borrowed(operation),
+    };
+    Cow::Owned(Operation { outcome, ..operation.clone() })
 }

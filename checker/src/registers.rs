@@ -28,6 +28,7 @@ use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::unique::Answer;
 use crate::{Access, Specification, Value};
@@ -104,7 +105,7 @@ impl<'a> Register<'a> {
         let mut latest = -1;
         let mut sorted = Vec::with_capacity(order.len());
         for (_, first, last, start, end) in blocks {
-            if first < latest {
+            if first < latest && !on(Mutant::BlocksOverlap) {
                 return Answer::Impossible;
             }
             latest = latest.max(last);
@@ -120,7 +121,10 @@ impl<'a> Register<'a> {
         for (at, call) in calls.iter().enumerate() {
             if let Access::Write(value) | Access::Cas(_, value) = self.access(call) {
                 let id = u32::try_from(at).unwrap_or(AMBIGUOUS);
-                writers.entry(value).and_modify(|writer| *writer = AMBIGUOUS).or_insert(id);
+                writers
+                    .entry(value)
+                    .and_modify(|writer| *writer = if on(Mutant::LastWriter) { id } else { AMBIGUOUS })
+                    .or_insert(id);
             }
         }
         let mut clusters = Clusters::default();

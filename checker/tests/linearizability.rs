@@ -11,7 +11,9 @@
 
 mod oracle;
 
-use checker::generate::{Dice, Generated, Plan, Workload, generate, history};
+use oracle::small;
+
+use checker::generate::{Plan, Workload, generate, history};
 use checker::{
     Algorithm, CheckOptions, Event, History, Kind, Limits, Model, ModelName, ModelOptions, ReadOptions,
     Report, Value, Verdict,
@@ -144,48 +146,6 @@ fn refused(workload: Workload, history: &History) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
-}
-
-/// Any history at all of a few operations: answers are made up, so about half of them are not linearizable.
-fn small(seed: u64, workload: Workload, unique: bool) -> Vec<Event> {
-    let mut shape = Dice::new(seed ^ 0xabcd);
-    let plan = Plan {
-        operations: 4 + shape.index(5),
-        clients: 2 + shape.index(4),
-        keys: 1,
-        values: if unique { 0 } else { 2 + shape.below(2) },
-        unknown: 50 * shape.below(5),
-        ..Plan::new(workload, seed)
-    };
-    let Generated { mut events, .. } = generate(&plan);
-    let mut dice = Dice::new(!seed);
-    let is_read = |event: &Event| {
-        let reads = ["read", "get", "contains", "dequeue", "pop"];
-        event.kind == Kind::Ok && reads.contains(&&*event.f)
-    };
-    // Answers of others, arguments of others, and nothing.
-    let mut answers: Vec<Value> =
-        events.iter().filter(|event| is_read(event)).map(|event| event.value.clone()).collect();
-    if !matches!(workload, Workload::AppendList | Workload::Set | Workload::Elements | Workload::Counter) {
-        let written = ["write", "put", "append", "enqueue", "push"];
-        let written = events.iter().filter(|event| written.contains(&&*event.f));
-        answers.extend(written.map(|event| event.value.clone()));
-        answers.push(if workload == Workload::Append { Value::string("") } else { Value::Nil });
-    }
-    for event in &mut events {
-        if is_read(event) && dice.below(4) == 0 {
-            event.value = answers[dice.index(answers.len())].clone();
-        }
-        // A refused operation that happened after all, or the reverse.
-        if matches!(event.kind, Kind::Ok | Kind::Fail) && !is_read(event) {
-            match dice.below(12) {
-                0 => event.kind = Kind::Ok,
-                1 => event.kind = Kind::Fail,
-                _ => {}
-            }
-        }
-    }
-    events
 }
 
 #[test]

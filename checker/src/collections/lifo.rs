@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 use super::{Item, NEVER};
 use crate::limits::{Budget, Stopped};
+use crate::mutant::{Mutant, on};
 
 /// The calls in a right order; `None` if there is none.
 pub(super) fn arrange(items: &[Item], budget: &Budget) -> Result<Option<Vec<u32>>, Stopped> {
@@ -112,7 +113,7 @@ impl<'a> Group<'a> {
         for (end, at) in &self.by_put_end {
             let take = self.items.get(*at).map_or(0, |item| item.take.from);
             match parts.last_mut() {
-                Some(part) if latest >= *end => {
+                Some(part) if latest >= *end && !on(Mutant::LooseCut) => {
                     part.push(*at);
                     latest = latest.max(take);
                 }

@@ -37,6 +37,7 @@ mod lifo;
 use rustc_hash::FxHashMap;
 
 use crate::limits::Budget;
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::spec::{Discipline, Handling};
 use crate::unique::Answer;
@@ -253,7 +254,7 @@ fn cuts(items: &[Item], empties: &[Empty]) -> Option<Vec<(u32, u32)>> {
         let before = covered.partition_point(|(from, _)| *from <= span.from);
         let inside = before.checked_sub(1).and_then(|at| covered.get(at)).filter(|(_, to)| *to > span.from);
         let cut = inside.map_or(span.from, |(_, to)| *to);
-        (cut < span.to).then_some((cut, empty.call))
+        (cut < span.to || on(Mutant::EmptyBelieved)).then_some((cut, empty.call))
     };
     let mut cuts = empties.iter().map(cut).collect::<Option<Vec<_>>>()?;
     cuts.sort_unstable();

@@ -20,6 +20,7 @@ use lineage::Lineage;
 use crate::Specification;
 use crate::decision::{Decision, Progress, Refutation};
 use crate::limits::{Budget, Purse, Stopped};
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::wgl::{Arena, Cursor, ILLEGAL, Machine, NONE, Step, Timeline, Values};
 
@@ -102,7 +103,7 @@ impl<S: Specification> Walk<'_, S> {
                     self.keep(budget, |bits| {
                         let took = bits.get(slot / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1);
                         clear(bits, slot);
-                        took
+                        took || on(Mutant::NotInTime)
                     })?;
                     if self.next.nodes.is_empty() {
                         return Ok(Some(call));

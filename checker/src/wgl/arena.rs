@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "indices are made here; this is the inner loop")]
 
 use crate::limits::{Purse, Stopped};
+use crate::mutant::{Mutant, on};
 
 /// No configuration.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -93,7 +94,9 @@ impl Arena {
         let mut id = head;
         while id != NONE {
             let known = &self.bits(id)[required..];
-            if known.iter().zip(&bits[required..]).all(|(known, new)| known & !new == 0) {
+            let wrong = on(Mutant::WrongDomination)
+                && known.iter().zip(&bits[required..]).all(|(known, new)| new & !known == 0);
+            if wrong || known.iter().zip(&bits[required..]).all(|(known, new)| known & !new == 0) {
                 return None;
             }
             id = self.nodes[id as usize].next;
@@ -132,7 +135,10 @@ impl Arena {
             }
             let node = &self.nodes[head as usize];
             // Compared in full: a hash alone would merge configurations that are different.
-            if node.at == at && node.state == state && &self.bits(head)[..self.required] == bits {
+            let same = node.at == at
+                && (node.state == state || on(Mutant::StatelessCache))
+                && (&self.bits(head)[..self.required] == bits || on(Mutant::LossyCache));
+            if same {
                 return place;
             }
             place = (place + 1) & mask;
@@ -160,7 +166,7 @@ impl Arena {
 fn hash(at: u32, state: u32, bits: &[u64]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = (u64::from(at) << 32 | u64::from(state)).wrapping_mul(ODD);
-    for word in bits {
+    for word in bits.iter().filter(|_| !on(Mutant::LossyCache)) {
         hash = (hash ^ hash >> 29 ^ word).wrapping_mul(ODD);
     }
     hash ^ hash >> 32

@@ -7,6 +7,7 @@ use super::machine::ILLEGAL;
 use super::search::{Draft, PASS, Search};
 use super::timeline::Step;
 use crate::Specification;
+use crate::mutant::{Mutant, on};
 use crate::partition::Call;
 
 impl<S: Specification> Search<'_, S> {
@@ -36,7 +37,8 @@ impl<S: Specification> Search<'_, S> {
                     // Of equal calls, the one that returns first.
                     if let Some((_, other)) = found.get_mut(first as usize) {
                         let known = self.calls[*other as usize];
-                        if (returned, invoked) < (known.returned, known.invoked) {
+                        if on(Mutant::LastOfEquals) != ((returned, invoked) < (known.returned, known.invoked))
+                        {
                             *other = call;
                         }
                     }

@@ -14,6 +14,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::{Access, Specification, Value};
 
@@ -132,7 +133,7 @@ impl Values {
     /// Whether `kind` writes what nobody sees from `position` on.
     pub(crate) fn is_dead_write(&self, kind: u32, position: u32) -> bool {
         match self.effects[kind as usize] {
-            Effect::Write(value) => self.facts[value as usize].dead < position,
+            Effect::Write(value) => self.facts[value as usize].dead < position || on(Mutant::EarlyDeath),
             _ => false,
         }
     }
