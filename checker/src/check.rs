@@ -47,7 +47,8 @@ pub fn check<S: Specification>(
     let verdict = if checked == 0 {
         Verdict::Unknown { reason: Unknown::NothingToCheck }
     } else {
-        judge(spec, &partitions, options)?
+        let taken = history.memory() + partitions.iter().map(Partition::memory).sum::<usize>();
+        judge(spec, &partitions, taken, options)?
     };
     Ok(Report {
         verdict,
@@ -73,9 +74,11 @@ impl Model {
 fn judge<S: Specification>(
     spec: &S,
     partitions: &[Partition<S::Op>],
+    taken: usize,
     options: &CheckOptions,
 ) -> Result<Verdict, CheckError> {
     let budget = Budget::new(&options.limits);
+    budget.charge(taken);
     let mut open: Vec<usize> = (0..partitions.len()).collect();
     open.sort_by_key(|which| partitions.get(*which).map_or(0, |partition| partition.calls.len()));
     let mut witness: Vec<Option<Linearization>> = vec![None; partitions.len()];

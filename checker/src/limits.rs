@@ -10,7 +10,8 @@ pub struct Limits {
     /// Wall-clock time for the decision; making an explanation small may take as long again, at most
     /// [`Limits::EXPLANATION`].
     pub time: Duration,
-    /// Memory for the searches of all threads together, in bytes (the history itself is not counted).
+    /// Memory for the history and the searches of all threads together, in bytes. What the program takes beside that (its own
+    /// code, what the allocator holds back) is a few MiB and a few per cent.
     pub memory_bytes: u64,
     /// Set from outside, it stops the check soon.
     pub cancel: Arc<AtomicBool>,
@@ -87,8 +88,16 @@ impl Budget {
         self.settled.store(true, Ordering::Relaxed);
     }
 
+    /// Counts memory that was taken for good.
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.used.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Whether to go on.
     pub(crate) fn check(&self) -> Result<(), Stopped> {
+        if self.used.load(Ordering::Relaxed) > self.memory {
+            return Err(Stopped::Memory);
+        }
         let lost = self.over.as_ref().is_some_and(|over| over.load(Ordering::Relaxed));
         if lost || self.cancel.load(Ordering::Relaxed) || self.settled.load(Ordering::Relaxed) {
             return Err(Stopped::Cancelled);

@@ -44,6 +44,13 @@ pub(crate) struct Partition<Op> {
     pub(crate) calls: Vec<Call>,
 }
 
+impl<Op> Partition<Op> {
+    /// Bytes that it holds; what its operations share with the history is counted there.
+    pub(crate) fn memory(&self) -> usize {
+        self.kinds.capacity() * size_of::<Op>() + self.calls.capacity() * size_of::<Call>()
+    }
+}
+
 /// A partition in the making.
 struct Part<Op> {
     key: Option<Value>,

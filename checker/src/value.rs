@@ -104,6 +104,25 @@ impl Value {
         }
     }
 
+    /// Bytes that it holds beyond its own size.
+    pub(crate) fn memory(&self) -> usize {
+        /// Counts of references, and the allocator's own.
+        const SHARED: usize = 32;
+        let of = |items: &[Self]| SHARED + size_of_val(items) + items.iter().map(Self::memory).sum::<usize>();
+        match self {
+            Self::Nil | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Char(_) => 0,
+            Self::Big(text) | Self::Str(text) | Self::Keyword(text) | Self::Symbol(text) => {
+                SHARED + text.len()
+            }
+            Self::List(items) | Self::Vector(items) | Self::Set(items) => of(items),
+            Self::Map(entries) => {
+                let entry = |(key, value): &(Self, Self)| key.memory() + value.memory();
+                SHARED + size_of_val(&**entries) + entries.iter().map(entry).sum::<usize>()
+            }
+            Self::Tagged(tagged) => SHARED + size_of_val(&**tagged) + tagged.0.len() + tagged.1.memory(),
+        }
+    }
+
     /// The value as JSON. Keywords, symbols, characters and big numbers become strings, sets become arrays, and a key that
     /// is not a string becomes its EDN text: JSON has no other way.
     #[must_use]

@@ -142,7 +142,7 @@ impl<S: Specification> Walk<'_, S> {
                 continue;
             }
             self.expansions += 1;
-            if self.expansions.is_multiple_of(128) {
+            if self.expansions.is_multiple_of(128) || self.machine.owes() {
                 budget.check()?;
                 self.machine.pay(&mut self.purse)?;
                 if self.expansions > self.share {

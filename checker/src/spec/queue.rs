@@ -35,7 +35,9 @@ impl Specification for FifoQueue {
 
     fn step(&self, state: &Self::State, op: &Transfer) -> Option<Self::State> {
         let changed = |change: &dyn Fn(&mut Self::State)| {
-            let mut next = state.clone();
+            // No more than is needed: there are many states.
+            let mut next = VecDeque::with_capacity(state.len() + 1);
+            next.extend(state.iter().cloned());
             change(&mut next);
             Some(next)
         };

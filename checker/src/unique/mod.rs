@@ -32,6 +32,11 @@ pub(crate) fn decide<S: Specification>(
     calls: &[Call],
     budget: &Budget,
 ) -> Option<Decision> {
+    /// What the algorithms take for each call, at most.
+    const EACH: usize = 160;
+    if let Err(reason) = budget.purse().take(calls.len() * EACH) {
+        return Some(Decision::Undecided(reason, Progress::default()));
+    }
     if let Some(register) = Register::new(spec, kinds) {
         return settle(spec, kinds, calls, &|calls| register.order(calls), budget);
     }

@@ -107,7 +107,7 @@ impl<S: Specification> Search<'_, S> {
                 continue;
             }
             self.expansions += 1;
-            if self.expansions.is_multiple_of(128) {
+            if self.expansions.is_multiple_of(128) || self.machine.owes() {
                 budget.check()?;
                 self.machine.pay(&mut self.purse)?;
                 if self.expansions > self.share {
