@@ -62,6 +62,9 @@ impl FromStr for Algorithm {
 /// Configurations of a depth-first search before it is given up for the breadth-first one.
 const DEPTH_FIRST_SHARE: u64 = 1 << 20;
 
+/// Configurations of a depth-first search that either finds a linearization soon or is not the way to find one.
+const QUICK_SHARE: u64 = 1 << 14;
+
 /// Decides `calls` with at most `share` steps of search.
 pub(crate) fn decide<S: Specification>(
     spec: &S,
@@ -158,13 +161,34 @@ fn wgl<S: Specification>(
     foresight: bool,
     share: u64,
 ) -> Decision {
-    let first = share.min(DEPTH_FIRST_SHARE);
-    match search(spec, kinds, calls, budget, Strategy::DepthFirst, foresight, first) {
-        Decision::Undecided(Stopped::Share, _) if share > DEPTH_FIRST_SHARE => {
-            search(spec, kinds, calls, budget, Strategy::BreadthFirst, foresight, share)
+    let look = |strategy, share| search(spec, kinds, calls, budget, strategy, foresight, share);
+    let mut first = share.min(DEPTH_FIRST_SHARE);
+    let register = spec.initial_value().is_some() && kinds.iter().all(|op| spec.access(op).is_some());
+    if foresight && register && calls.iter().any(|call| call.optional) {
+        match look(Strategy::DepthFirst, share.min(QUICK_SHARE)) {
+            Decision::Undecided(Stopped::Share, _) if share > QUICK_SHARE => {}
+            decision => return decision,
         }
+        match look(Strategy::Relaxed, share) {
+            Decision::Undecided(Stopped::Share, _) => {}
+            // Where it is lost with calls to spare is no measure of where it is without.
+            Decision::Illegal(_) => return Decision::Illegal(somewhere(calls)),
+            decision => return decision,
+        }
+        // Who was quick would have found it; the rest has to be seen.
+        first = first.min(QUICK_SHARE * 8);
+    }
+    match look(Strategy::DepthFirst, first) {
+        Decision::Undecided(Stopped::Share, _) if share > first => look(Strategy::BreadthFirst, share),
         decision => decision,
     }
+}
+
+/// There is no linearization, and all that is known is that the first return was possible or not.
+fn somewhere(calls: &[Call]) -> Refutation {
+    let required = calls.iter().zip(0_u32..).filter(|(call, _)| call.required());
+    let first = required.min_by_key(|(call, _)| call.returned).map_or(0, |(_, id)| id);
+    Refutation { blocked: first, foreseen: true, ..Refutation::default() }
 }
 
 /// A search with foresight says that there is no linearization, but not how far one could have been taken. Linearizability

@@ -36,7 +36,7 @@ pub(crate) fn linear<S: Specification>(
     let timeline = Timeline::new(spec, kinds, calls);
     let machine = Machine::new(spec, kinds);
     let pure = machine.pure.clone();
-    let arena = || Arena::new(timeline.required_words, timeline.words);
+    let arena = || Arena::new(timeline.required_words, timeline.words, usize::MAX);
     let mut walk = Walk {
         calls,
         required: timeline.required_words,
@@ -51,6 +51,7 @@ pub(crate) fn linear<S: Specification>(
         purse: budget.purse(),
         draft: vec![0; timeline.words],
         tried: vec![(0, NONE); kinds.len() * 2],
+        found: Vec::new(),
         expansions: 0,
         met: 0,
         share,
@@ -84,6 +85,8 @@ struct Walk<'a, S: Specification> {
     draft: Vec<u64>,
     /// Per operation, required and optional: the expansion that met it last, and the call that stands for it.
     tried: Vec<(u64, u32)>,
+    /// The calls that may be next, with the states they lead to.
+    found: Vec<(u32, u32)>,
     expansions: u64,
     met: u64,
     share: u64,
@@ -214,37 +217,46 @@ impl<S: Specification> Walk<'_, S> {
                 }
             }
         }
+        self.found.clear();
+        let mut dead = false;
         for word in 0..self.cursor.open.len() {
             let mut left = self.free(id, word);
             while left != 0 {
                 let slot = word * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
                 let call = self.cursor.occupants.get(slot).copied().unwrap_or(NONE);
-                let (index, _) = self.rank(call);
-                if self.tried.get(index) != Some(&(self.expansions, call)) {
-                    continue;
-                }
                 let Some(kind) = self.calls.get(call as usize).map(|call| call.kind) else { continue };
-                let state = self.machine.step(node.state, kind);
-                if state == ILLEGAL {
+                let dies = word < self.required
+                    && self.values.as_ref().is_some_and(|values| values.is_dead_write(kind, self.position));
+                dead |= dies;
+                let (index, _) = self.rank(call);
+                if self.tried.get(index) != Some(&(self.expansions, call)) || dies && call != due {
                     continue;
                 }
-                if let Some(values) = &mut self.values {
-                    values.learn(kind, state);
-                    if word < self.required && call != due && values.is_dead_write(kind, self.position) {
-                        continue;
+                let state = self.machine.step(node.state, kind);
+                if state != ILLEGAL {
+                    if let Some(values) = &mut self.values {
+                        values.learn(kind, state);
                     }
+                    self.found.push((state, call));
                 }
-                self.draft.copy_from_slice(self.now.bits(id));
-                set(&mut self.draft, slot);
-                let beginning = self.lineage.next();
-                let from = self.absorb(kind, node.parent)?;
-                let place = self.lineage.add(from, call, &mut self.purse)?;
-                self.met += 1;
-                let kept = self.now.insert(&mut self.purse, &self.draft, (0, state, place, NONE, true))?;
-                if kept.is_none() {
-                    self.lineage.shorten(beginning);
-                }
+            }
+        }
+        if let Some(values) = self.values.as_ref().filter(|_| !dead) {
+            values.give_way(self.calls, &mut self.found);
+        }
+        for at in 0..self.found.len() {
+            let Some((state, call)) = self.found.get(at).copied() else { continue };
+            let Some(kind) = self.calls.get(call as usize).map(|call| call.kind) else { continue };
+            self.draft.copy_from_slice(self.now.bits(id));
+            set(&mut self.draft, self.cursor.slot(call));
+            let beginning = self.lineage.next();
+            let from = self.absorb(kind, node.parent)?;
+            let place = self.lineage.add(from, call, &mut self.purse)?;
+            self.met += 1;
+            let kept = self.now.insert(&mut self.purse, &self.draft, (0, state, place, NONE, true))?;
+            if kept.is_none() {
+                self.lineage.shorten(beginning);
             }
         }
         Ok(())

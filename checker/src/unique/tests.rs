@@ -144,6 +144,12 @@ fn agrees<S: Specification>(
         assert_eq!(told(deep, "wgl"), expected, "wgl: {calls:?} {kinds:?}");
         let wide = search(spec, &kinds, &calls, budget, Strategy::BreadthFirst, true, u64::MAX);
         assert_eq!(told(wide, "wgl, breadth first"), expected, "wgl, breadth first: {calls:?} {kinds:?}");
+        if spec.initial_value().is_some() {
+            match search(spec, &kinds, &calls, budget, Strategy::Relaxed, true, u64::MAX) {
+                Decision::Undecided(Stopped::Share, _) => {}
+                decision => assert_eq!(told(decision, "relaxed"), expected, "relaxed: {calls:?} {kinds:?}"),
+            }
+        }
         let wide = linear(spec, &kinds, &calls, budget, true, u64::MAX);
         assert_eq!(told(wide, "linear"), expected, "linear: {calls:?} {kinds:?}");
     }
