@@ -44,6 +44,8 @@ pub enum Mutant {
     EmptyBelieved,
     /// Lists and sets that were read need not grow.
     Shrinking,
+    /// An order that uses an optional call twice counts as one.
+    TwiceUsed,
     /// `linear` does not let go of configurations in which the call that returns has not happened.
     NotInTime,
 }
@@ -51,7 +53,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::LateReturn,
         Self::InfoFailed,
         Self::InfoEnds,
@@ -69,6 +71,7 @@ impl Mutant {
         Self::LooseCut,
         Self::EmptyBelieved,
         Self::Shrinking,
+        Self::TwiceUsed,
         Self::NotInTime,
     ];
 }

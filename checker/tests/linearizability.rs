@@ -298,3 +298,22 @@ fn a_write_of_unknown_outcome_may_hide_one_that_nobody_saw() {
         }
     }
 }
+
+/// Many writes that may have landed or not, few values, and near the end a read of a value that nobody wrote: which of the
+/// writes were used must not matter. (Porcupine gives no answer in 60 s.)
+#[test]
+fn many_lost_writes_are_no_reason_to_try_all_of_their_combinations() {
+    let plan = Plan {
+        operations: 1_000,
+        clients: 10,
+        values: 5,
+        unknown: 50,
+        ..Plan::new(Workload::CasRegister, 1)
+    };
+    let mut events = generate(&plan).events;
+    let read =
+        events.iter().rposition(|event| event.kind == Kind::Ok && &*event.f == "read").expect("a read");
+    events[read].value = Value::Int(99);
+    let report = check(Workload::CasRegister, &history(&events), Algorithm::Wgl);
+    assert_eq!(verdict(&report), Some(false), "{}", report.summary());
+}

@@ -411,6 +411,22 @@ fn random_histories_of_a_register() {
     });
 }
 
+/// Few values and many calls that may never have happened: what the search's short cuts are for.
+#[test]
+fn random_histories_of_a_register_with_few_values() {
+    random(&REGISTER, 10, |dice, _, _| {
+        let one = |dice: &mut Dice| match dice.index(4) {
+            0 => Value::Nil,
+            other => value(other - 1),
+        };
+        match dice.below(10) {
+            0..4 => RegisterOp::Write(value(dice.index(3))),
+            4..7 => RegisterOp::Read(one(dice)),
+            _ => RegisterOp::Cas(one(dice), value(dice.index(3))),
+        }
+    });
+}
+
 fn random_transfer(dice: &mut Dice, at: usize, many: usize) -> Transfer {
     match dice.below(20) {
         0..8 => Transfer::Put(value(at)),

@@ -10,6 +10,7 @@ use super::values::Values;
 use crate::Specification;
 use crate::decision::{Decision, Progress, Refutation};
 use crate::limits::{Budget, Purse, Stopped};
+use crate::mutant::{Mutant, on};
 use crate::partition::Call;
 
 /// To find out whether a configuration is dominated by even more than so many others would take longer than to explore it.
@@ -48,7 +49,7 @@ pub(crate) fn search<S: Specification>(
         Ok(Some(last)) => {
             let order = search.order(last, &timeline);
             // More than there is: that proves nothing.
-            if search.relaxed && repeats(&order, calls.len()) {
+            if search.relaxed && repeats(&order, calls.len()) && !on(Mutant::TwiceUsed) {
                 return Decision::Undecided(Stopped::Share, search.progress(&timeline));
             }
             Decision::Legal(order)
