@@ -27,21 +27,37 @@ impl<R: BufRead> JsonLines<R> {
     /// The next event with its place.
     pub(crate) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
         loop {
-            if !next_line(&mut self.reader, &mut self.buffer, &mut self.line)? {
-                return Ok(None);
-            }
-            let mut scan = Scan { bytes: &self.buffer, at: 0, names: &mut self.names };
-            scan.blank();
-            if scan.peek().is_none() {
-                continue;
-            }
-            let column = scan.at as u64 + 1;
-            let line = self.line;
-            return match scan.event() {
-                Ok(event) => Ok(Some((event, line, column))),
-                Err(wrong) => Err(wrong.problem.at(line, wrong.at as u64 + 1)),
+            // Most lines lie whole in the reader's buffer, and need not be copied. (An error comes again below.)
+            let end = self.reader.fill_buf().ok().and_then(|there| memchr::memchr(b'\n', there));
+            let (read, used) = if let Some(end) = end {
+                self.line += 1;
+                let there = self.reader.fill_buf().map_err(|error| Problem::Io(error).at(self.line, 1))?;
+                (event(there.get(..end).unwrap_or_default(), self.line, &mut self.names), end + 1)
+            } else {
+                if !next_line(&mut self.reader, &mut self.buffer, &mut self.line)? {
+                    return Ok(None);
+                }
+                (event(&self.buffer, self.line, &mut self.names), 0)
             };
+            self.reader.consume(used);
+            if let Some(event) = read? {
+                return Ok(Some(event));
+            }
         }
+    }
+}
+
+/// The event of a line, with its place; `None` for a blank line.
+fn event(bytes: &[u8], line: u64, names: &mut Interner) -> Result<Option<(Event, u64, u64)>, Misread> {
+    let mut scan = Scan { bytes, at: 0, names };
+    scan.blank();
+    if scan.peek().is_none() {
+        return Ok(None);
+    }
+    let column = scan.at as u64 + 1;
+    match scan.event() {
+        Ok(event) => Ok(Some((event, line, column))),
+        Err(wrong) => Err(wrong.problem.at(line, wrong.at as u64 + 1)),
     }
 }
 
@@ -198,6 +214,9 @@ impl<'a> Scan<'a> {
     /// A whole number, or null.
     fn integer(&mut self) -> Result<Option<i64>, Wrong> {
         let at = self.at;
+        if let Some(number) = self.plain_integer() {
+            return Ok(Some(number));
+        }
         match self.value(1)? {
             Value::Int(number) => Ok(Some(number)),
             Value::Nil => Ok(None),
@@ -284,7 +303,34 @@ impl<'a> Scan<'a> {
         Ok(code)
     }
 
+    /// A whole number of few digits; steps over it. Anything else is left alone.
+    fn plain_integer(&mut self) -> Option<i64> {
+        /// So many digits always fit.
+        const DIGITS: usize = 18;
+        let rest = self.bytes.get(self.at..)?;
+        let (negative, digits) = match rest.split_first() {
+            Some((b'-', digits)) => (true, digits),
+            _ => (false, rest),
+        };
+        let (mut number, mut many) = (0_i64, 0);
+        for byte in digits.iter().take(DIGITS + 1) {
+            match byte {
+                b'0'..=b'9' => number = number.wrapping_mul(10).wrapping_add(i64::from(byte - b'0')),
+                b',' | b'}' | b']' if (1..=DIGITS).contains(&many) => {
+                    self.at += many + usize::from(negative);
+                    return Some(if negative { -number } else { number });
+                }
+                _ => return None,
+            }
+            many += 1;
+        }
+        None
+    }
+
     fn value(&mut self, depth: u32) -> Result<Value, Wrong> {
+        if let Some(number) = self.plain_integer() {
+            return Ok(Value::Int(number));
+        }
         if depth > MAX_DEPTH {
             let problem = Problem::Limit { what: "nesting", limit: u64::from(MAX_DEPTH) };
             return Err(Wrong { at: self.at, problem });
