@@ -14,6 +14,7 @@ mod event;
 mod format;
 mod independent;
 mod json_lines;
+mod json_values;
 mod log_lines;
 mod text;
 mod write;
