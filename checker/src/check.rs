@@ -12,6 +12,7 @@ use crate::explain::explain;
 use crate::history::History;
 use crate::limits::{Budget, Limits, Stopped};
 use crate::partition::{Partition, split};
+use crate::spec::with_specification;
 use crate::validate::{InvalidWitness, Linearization, validate};
 use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
 use crate::{Model, Specification};
@@ -46,7 +47,8 @@ pub fn check<S: Specification>(
     let verdict = if checked == 0 {
         Verdict::Unknown { reason: Unknown::NothingToCheck }
     } else {
-        judge(spec, &partitions, options)?
+        let taken = history.memory() + partitions.iter().map(Partition::memory).sum::<usize>();
+        judge(spec, &partitions, taken, options)?
     };
     Ok(Report {
         verdict,
@@ -65,25 +67,25 @@ impl Model {
     /// # Errors
     /// As [`check()`].
     pub fn check(&self, history: &History, options: &CheckOptions) -> Result<Report, CheckError> {
-        match self {
-            Self::Registers(spec) => check(spec, history, options),
-            Self::MultiRegister(spec) => check(spec, history, options),
-            Self::Mutex(spec) => check(spec, history, options),
-        }
+        with_specification!(self, spec => check(spec, history, options))
     }
 }
 
 fn judge<S: Specification>(
     spec: &S,
     partitions: &[Partition<S::Op>],
+    taken: usize,
     options: &CheckOptions,
 ) -> Result<Verdict, CheckError> {
     let budget = Budget::new(&options.limits);
+    budget.charge(taken);
     let mut open: Vec<usize> = (0..partitions.len()).collect();
     open.sort_by_key(|which| partitions.get(*which).map_or(0, |partition| partition.calls.len()));
     let mut witness: Vec<Option<Linearization>> = vec![None; partitions.len()];
     let mut furthest = vec![Progress::default(); partitions.len()];
-    for share in [FIRST_SHARE, u64::MAX] {
+    // A key alone gets all there is.
+    let shares: &[u64] = if partitions.len() > 1 { &[FIRST_SHARE, u64::MAX] } else { &[u64::MAX] };
+    for share in shares.iter().copied() {
         let answers = decide_all(spec, partitions, &open, options, &budget, share);
         open.clear();
         let mut stopped = Vec::new();
@@ -120,6 +122,7 @@ fn judge<S: Specification>(
                 reason: match reason {
                     Stopped::Memory => Unknown::Memory(undecided),
                     Stopped::Cancelled => Unknown::Cancelled(undecided),
+                    Stopped::Inapplicable => Unknown::Inapplicable(undecided),
                     Stopped::Time | Stopped::Share => Unknown::Time(undecided),
                 },
             });

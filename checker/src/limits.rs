@@ -10,7 +10,8 @@ pub struct Limits {
     /// Wall-clock time for the decision; making an explanation small may take as long again, at most
     /// [`Limits::EXPLANATION`].
     pub time: Duration,
-    /// Memory for the searches of all threads together, in bytes (the history itself is not counted).
+    /// Memory for the history and the searches of all threads together, in bytes. What the program takes beside that (its own
+    /// code, what the allocator holds back) is a few MiB and a few per cent.
     pub memory_bytes: u64,
     /// Set from outside, it stops the check soon.
     pub cancel: Arc<AtomicBool>,
@@ -42,6 +43,8 @@ pub(crate) enum Stopped {
     Cancelled,
     /// Out of its share of steps, to be tried again with more.
     Share,
+    /// The algorithm asked for does not apply.
+    Inapplicable,
 }
 
 /// The limits while they are being used up; shared by the threads of a check.
@@ -49,10 +52,12 @@ pub(crate) enum Stopped {
 pub(crate) struct Budget {
     deadline: Option<Instant>,
     memory: u64,
-    used: AtomicU64,
+    used: Arc<AtomicU64>,
     cancel: Arc<AtomicBool>,
     /// Set by the check itself: another partition has already settled the verdict.
-    settled: AtomicBool,
+    settled: Arc<AtomicBool>,
+    /// Set by whoever wins the race in which this is used.
+    over: Option<Arc<AtomicBool>>,
 }
 
 impl Budget {
@@ -65,19 +70,36 @@ impl Budget {
         Self {
             deadline: Instant::now().checked_add(time),
             memory: limits.memory_bytes,
-            used: AtomicU64::new(0),
+            used: Arc::new(AtomicU64::new(0)),
             cancel: limits.cancel.clone(),
-            settled: AtomicBool::new(false),
+            settled: Arc::new(AtomicBool::new(false)),
+            over: None,
         }
+    }
+
+    /// The same budget, for one of two that race: all is spent together, and the loser is told by `over`.
+    pub(crate) fn racer(&self, over: Arc<AtomicBool>) -> Self {
+        let (deadline, memory) = (self.deadline, self.memory);
+        let (used, cancel, settled) = (self.used.clone(), self.cancel.clone(), self.settled.clone());
+        Self { deadline, memory, used, cancel, settled, over: Some(over) }
     }
 
     pub(crate) fn settle(&self) {
         self.settled.store(true, Ordering::Relaxed);
     }
 
+    /// Counts memory that was taken for good.
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.used.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Whether to go on.
     pub(crate) fn check(&self) -> Result<(), Stopped> {
-        if self.cancel.load(Ordering::Relaxed) || self.settled.load(Ordering::Relaxed) {
+        if self.used.load(Ordering::Relaxed) > self.memory {
+            return Err(Stopped::Memory);
+        }
+        let lost = self.over.as_ref().is_some_and(|over| over.load(Ordering::Relaxed));
+        if lost || self.cancel.load(Ordering::Relaxed) || self.settled.load(Ordering::Relaxed) {
             return Err(Stopped::Cancelled);
         }
         match self.deadline {

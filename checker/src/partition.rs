@@ -1,9 +1,13 @@
 //! A history cut by key: linearizability is local (Herlihy & Wing 1990, Theorem 1; "P-compositionality" in Horn & Kroening
 //! 2015), so every key is judged alone, and the whole is linearizable exactly if all are.
 
-use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
-use crate::{History, Outcome, Specification, Unfit, Value};
+use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use crate::mutant::{Mutant, on};
+use crate::{History, Operation, Outcome, Specification, Unfit, Value};
 
 /// The end of what never ends.
 pub(crate) const FOREVER: u32 = u32::MAX;
@@ -40,21 +44,36 @@ pub(crate) struct Partition<Op> {
     pub(crate) calls: Vec<Call>,
 }
 
-/// Cuts a history by key. Operations that say nothing (failed, reads of unknown outcome) are left out.
+impl<Op> Partition<Op> {
+    /// Bytes that it holds; what its operations share with the history is counted there.
+    pub(crate) fn memory(&self) -> usize {
+        self.kinds.capacity() * size_of::<Op>() + self.calls.capacity() * size_of::<Call>()
+    }
+}
+
+/// A partition in the making.
+struct Part<Op> {
+    key: Option<Value>,
+    kinds: IndexSet<Op, FxBuildHasher>,
+    calls: Vec<Call>,
+}
+
+/// Cuts a history by [`Specification::part`]. Operations that say nothing (failed, reads of unknown outcome) are left out.
 pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec<Partition<S::Op>>, Unfit> {
-    let mut partitions: Vec<Partition<S::Op>> = Vec::new();
-    let mut by_key: FxHashMap<Option<&Value>, usize> = FxHashMap::default();
-    let mut kinds: Vec<FxHashMap<S::Op, u32>> = Vec::new();
+    let mut parts: Vec<Part<S::Op>> = Vec::new();
+    let mut by_key: FxHashMap<Value, usize> = FxHashMap::default();
     for (at, operation) in history.operations.iter().enumerate() {
+        let operation = &*mutated(operation);
         let Some(op) = spec.parse(operation)? else { continue };
         let unknown = operation.outcome == Outcome::Info;
         if unknown && spec.is_pure(&op) {
             // Legal never to happen, and nothing changes if it does.
             continue;
         }
+        let key = spec.part(operation, &op);
         // Without a key it would be a register of its own, and contradict nobody.
-        if let Some(first) = partitions.first()
-            && first.key.is_some() != operation.key.is_some()
+        if let Some(first) = parts.first()
+            && first.key.is_some() != key.is_some()
         {
             let expected = if first.key.is_some() {
                 "a key, like those before it"
@@ -63,31 +82,44 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
             };
             return Err(Unfit::operation(operation, expected));
         }
-        let which = *by_key.entry(operation.key.as_ref()).or_insert_with(|| {
-            partitions.push(Partition { key: operation.key.clone(), kinds: Vec::new(), calls: Vec::new() });
-            kinds.push(FxHashMap::default());
-            partitions.len() - 1
-        });
-        let (Some(partition), Some(kinds)) = (partitions.get_mut(which), kinds.get_mut(which)) else {
-            continue;
+        let which = match key.as_deref() {
+            None => 0,
+            Some(key) => match by_key.get(key) {
+                Some(which) => *which,
+                None => *by_key.entry(key.clone()).or_insert(parts.len()),
+            },
         };
-        let fresh = u32::try_from(partition.kinds.len()).unwrap_or(FOREVER);
-        let kind = match kinds.get(&op) {
-            Some(kind) => *kind,
-            None => {
-                partition.kinds.push(op.clone());
-                kinds.insert(op, fresh);
-                fresh
-            }
-        };
+        let which = if on(Mutant::MixedKeys) { which & !1 } else { which };
+        if which == parts.len() {
+            let key = key.map(Cow::into_owned);
+            parts.push(Part { key, kinds: IndexSet::default(), calls: Vec::new() });
+        }
+        let Some(part) = parts.get_mut(which) else { continue };
         let returned = match operation.completed {
+            Some(mark) if on(Mutant::InfoEnds) => mark.position,
+            Some(mark) if !unknown && on(Mutant::LateReturn) => mark.position + 2,
             Some(mark) if !unknown => mark.position,
             _ => FOREVER,
         };
-        let operation_index = u32::try_from(at).unwrap_or(FOREVER);
-        let invoked = operation.invoked.position;
-        let optional = returned == FOREVER;
-        partition.calls.push(Call { kind, invoked, returned, optional, operation: operation_index });
+        part.calls.push(Call {
+            // Both fit: a history has fewer events.
+            kind: u32::try_from(part.kinds.insert_full(op).0).unwrap_or(FOREVER),
+            operation: u32::try_from(at).unwrap_or(FOREVER),
+            invoked: operation.invoked.position,
+            returned,
+            optional: unknown,
+        });
     }
-    Ok(partitions)
+    let partition = |Part { key, kinds, calls }| Partition { key, kinds: kinds.into_iter().collect(), calls };
+    Ok(parts.into_iter().map(partition).collect())
+}
+
+/// The operation, unless a seeded bug makes it another.
+fn mutated(operation: &Operation) -> Cow<'_, Operation> {
+    let outcome = match operation.outcome {
+        Outcome::Info if on(Mutant::InfoFailed) => Outcome::Fail,
+        Outcome::Fail if on(Mutant::FailOk) => Outcome::Ok,
+        _ => return Cow::Borrowed(operation),
+    };
+    Cow::Owned(Operation { outcome, ..operation.clone() })
 }

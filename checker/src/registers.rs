@@ -24,12 +24,11 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices are made here and by `partition`")]
 
-use std::collections::hash_map::Entry;
-
 use rustc_hash::FxHashMap;
 
-use crate::decision::{Decision, Refutation};
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
+use crate::unique::Answer;
 use crate::{Access, Specification, Value};
 
 /// The calls as accesses, and the initial value; `None` if the object is not one register.
@@ -75,97 +74,76 @@ impl<'a> Register<'a> {
         phantoms.min_by_key(|(_, call)| call.returned).and_then(|(at, _)| u32::try_from(at).ok())
     }
 
-    /// The answer, if every value that was seen has one writer.
-    pub(crate) fn decide<S: Specification>(
-        &self,
-        spec: &S,
-        kinds: &[S::Op],
-        calls: &[Call],
-    ) -> Option<Decision> {
-        match self.order(calls)? {
-            Some(order) => Some(Decision::Legal(order)),
-            None => Some(Decision::Illegal(self.refutation(spec, kinds, calls))),
-        }
-    }
-
-    /// Linearizability is prefix-closed: the first return at which a linearization is impossible is found by bisection.
-    fn refutation<S: Specification>(&self, spec: &S, kinds: &[S::Op], calls: &[Call]) -> Refutation {
-        let mut returns: Vec<u32> =
-            calls.iter().filter(|call| call.required()).map(|call| call.returned).collect();
-        returns.sort_unstable();
-        let possible = |position: u32| self.order(&before(calls, position)).flatten();
-        let first = returns.partition_point(|position| possible(*position).is_some());
-        let position = returns.get(first).copied().unwrap_or(FOREVER);
-        let blocked = calls.iter().position(|call| call.returned == position);
-        let order = match first.checked_sub(1).and_then(|last| returns.get(last)) {
-            Some(last) => possible(*last).unwrap_or_default(),
-            None => Vec::new(),
+    /// An order of the calls, if every value that was seen has one writer.
+    pub(crate) fn order(&self, calls: &[Call]) -> Answer {
+        let mut clusters = match self.clusters(calls) {
+            Ok(clusters) => clusters,
+            Err(answer) => return answer,
         };
-        let state = order.iter().try_fold(spec.initial(), |state, call| {
-            spec.step(&state, &kinds[calls[*call as usize].kind as usize])
-        });
-        let states = state.iter().map(|state| spec.describe_state(state)).collect();
-        let blocked = blocked.and_then(|at| u32::try_from(at).ok()).unwrap_or(FOREVER);
-        Refutation { blocked, order, states, foreseen: false }
-    }
-
-    /// `None`: not applicable. `Some(None)`: no linearization.
-    fn order(&self, calls: &[Call]) -> Option<Option<Vec<u32>>> {
-        let Some(clusters) = self.clusters(calls)? else { return Some(None) };
-        let Clusters { reads, mut leaving, mut heads } = clusters;
+        let mut heads = std::mem::take(&mut clusters.heads);
+        let everything = heads.len() + clusters.cas;
         heads.push(INITIAL);
         let mut placed = 0;
         let mut blocks = Vec::with_capacity(heads.len());
         let mut order = Vec::with_capacity(calls.len());
-        let everything = heads.len() - 1 + leaving.len();
+        let mut readers = Vec::new();
         for head in heads {
             let start = order.len();
-            let Some((first, last)) = block(calls, head, &reads, &mut leaving, &mut order, &mut placed)
-            else {
-                return Some(None);
+            let Some(block) = clusters.block(calls, head, &mut order, &mut readers) else {
+                return Answer::Impossible;
             };
+            placed += block.writers;
             if start < order.len() {
-                blocks.push((first.min(last), first, last, start, order.len()));
+                // Fit: there are fewer calls.
+                let (start, end) = (start as u32, order.len() as u32);
+                blocks.push((block.first.min(block.last), block.first, block.last, start, end));
             }
         }
         if placed != everything {
             // A ring of compare-and-sets that nobody entered.
-            return Some(None);
+            return Answer::Impossible;
         }
         blocks.sort_unstable();
-        let mut latest = -1;
+        let mut latest = BEGINNING;
         let mut sorted = Vec::with_capacity(order.len());
         for (_, first, last, start, end) in blocks {
-            if first < latest {
-                return Some(None);
+            if first < latest && !on(Mutant::BlocksOverlap) {
+                return Answer::Impossible;
             }
             latest = latest.max(last);
-            sorted.extend_from_slice(&order[start..end]);
+            sorted.extend_from_slice(&order[start as usize..end as usize]);
         }
-        Some(Some(sorted))
+        Answer::Order(sorted)
     }
 
-    /// Who wrote what others saw; the same results as [`Register::order`].
-    fn clusters(&self, calls: &[Call]) -> Option<Option<Clusters>> {
+    /// By value: who wrote it.
+    fn writers(&self, calls: &[Call]) -> FxHashMap<&'a Value, u32> {
         let mut writers: FxHashMap<&Value, u32> = FxHashMap::default();
+        writers.reserve(calls.len() / 2);
         writers.insert(self.initial, INITIAL);
-        for (at, call) in calls.iter().enumerate() {
+        for (call, id) in calls.iter().zip(0_u32..) {
             if let Access::Write(value) | Access::Cas(_, value) = self.access(call) {
-                let id = u32::try_from(at).unwrap_or(AMBIGUOUS);
-                writers.entry(value).and_modify(|writer| *writer = AMBIGUOUS).or_insert(id);
+                let again = if on(Mutant::LastWriter) { id } else { AMBIGUOUS };
+                writers.entry(value).and_modify(|writer| *writer = again).or_insert(id);
             }
         }
-        let mut clusters = Clusters::default();
+        writers
+    }
+
+    /// Who wrote what others saw.
+    fn clusters(&self, calls: &[Call]) -> Result<Clusters, Answer> {
+        let writers = self.writers(calls);
+        let mut clusters = Clusters::new(calls.len());
         // Optional calls that must have happened, since someone saw what they wrote.
-        let mut needed = Vec::new();
+        let mut needed: Vec<u32> = Vec::new();
         let mut known = vec![false; calls.len()];
-        let required = (0..calls.len()).filter(|at| calls[*at].required());
-        let mut work: Vec<usize> = required.collect();
         let mut possible = true;
-        while let Some(at) = work.pop().or_else(|| needed.pop()) {
-            let id = u32::try_from(at).unwrap_or(AMBIGUOUS);
-            let seen = match self.access(&calls[at]) {
-                Access::Differs(_) => return None,
+        // Backwards, so that the chains of readers, which grow at their front, come out by invocation.
+        let mut required = (0..calls.len() as u32).rev().filter(|id| calls[*id as usize].required());
+        while let Some(id) = required.next().or_else(|| needed.pop()) {
+            let access = self.access(&calls[id as usize]);
+            let seen = match access {
+                Access::Differs(_) => return Err(Answer::Silent),
                 Access::Write(_) => {
                     clusters.heads.push(id);
                     continue;
@@ -173,7 +151,7 @@ impl<'a> Register<'a> {
                 Access::Read(seen) | Access::Cas(seen, _) => seen,
             };
             let writer = match writers.get(seen) {
-                Some(&AMBIGUOUS) => return None,
+                Some(&AMBIGUOUS) => return Err(Answer::Silent),
                 Some(writer) => *writer,
                 None => {
                     possible = false;
@@ -182,70 +160,110 @@ impl<'a> Register<'a> {
             };
             if writer != INITIAL && !calls[writer as usize].required() && !known[writer as usize] {
                 known[writer as usize] = true;
-                needed.push(writer as usize);
+                needed.push(writer);
             }
-            match self.access(&calls[at]) {
-                Access::Cas(..) => match clusters.leaving.entry(writer) {
-                    // Two left the same value, which was there once.
-                    Entry::Occupied(_) => possible = false,
-                    Entry::Vacant(place) => drop(place.insert(id)),
-                },
-                _ => clusters.reads.entry(writer).or_default().push(id),
+            let place = clusters.place(writer);
+            if matches!(access, Access::Cas(..)) {
+                // Two that left the same value, which was there once, are impossible.
+                possible &= clusters.leaving[place] == NOBODY;
+                clusters.leaving[place] = id;
+                clusters.cas += 1;
+            } else {
+                clusters.next_reader[id as usize] = clusters.first_reader[place];
+                clusters.first_reader[place] = id;
             }
         }
-        Some(possible.then_some(clusters))
+        possible.then_some(clusters).ok_or(Answer::Impossible)
     }
 }
 
-#[derive(Default)]
+/// Nobody at all.
+const NOBODY: u32 = FOREVER;
+/// Before all positions.
+const BEGINNING: i64 = -1;
+
 struct Clusters {
-    /// By writer: who read what it wrote.
-    reads: FxHashMap<u32, Vec<u32>>,
+    /// By writer: the first who read what it wrote; by reader: the next one.
+    first_reader: Vec<u32>,
+    next_reader: Vec<u32>,
     /// By writer: the compare-and-set that replaced what it wrote.
-    leaving: FxHashMap<u32, u32>,
+    leaving: Vec<u32>,
+    /// How many of those there are.
+    cas: usize,
     /// Plain writes: each begins a block.
     heads: Vec<u32>,
 }
 
-/// Appends the block that begins with `head`; says its first return and last invocation. `None` if real time forbids it.
-fn block(
-    calls: &[Call],
-    head: u32,
-    reads: &FxHashMap<u32, Vec<u32>>,
-    leaving: &mut FxHashMap<u32, u32>,
-    order: &mut Vec<u32>,
-    placed: &mut usize,
-) -> Option<(i64, i64)> {
-    // The initial value was written before everything.
-    let (mut first, mut last) = if head == INITIAL { (-1, -1) } else { (i64::MAX, -1) };
-    let mut place = |id: u32, bound: i64, order: &mut Vec<u32>| {
-        let call = &calls[id as usize];
-        let returned = if call.returned == FOREVER { i64::MAX } else { i64::from(call.returned) };
-        first = first.min(returned);
-        last = last.max(i64::from(call.invoked));
-        order.push(id);
-        // Nobody of an earlier part of the block may have been invoked after this one returned.
-        (returned >= bound).then_some(last)
-    };
-    let mut bound = -1;
-    let mut writer = head;
-    loop {
-        if writer != INITIAL {
-            bound = place(writer, bound, order)?;
-            *placed += 1;
-        }
-        if let Some(readers) = reads.get(&writer) {
-            let mut readers = readers.clone();
+/// A block that was placed.
+struct Block {
+    /// Its first return.
+    first: i64,
+    /// Its last invocation.
+    last: i64,
+    /// How many of its calls write.
+    writers: usize,
+}
+
+impl Clusters {
+    fn new(calls: usize) -> Self {
+        // The last place is that of the initial value.
+        let nobody = || vec![NOBODY; calls + 1];
+        let (first_reader, next_reader, leaving) = (nobody(), nobody(), nobody());
+        Self { first_reader, next_reader, leaving, cas: 0, heads: Vec::new() }
+    }
+
+    fn place(&self, writer: u32) -> usize {
+        if writer == INITIAL { self.leaving.len() - 1 } else { writer as usize }
+    }
+
+    /// Appends the block that begins with `head` to `order`. `None` if real time forbids it.
+    fn block(
+        &mut self,
+        calls: &[Call],
+        head: u32,
+        order: &mut Vec<u32>,
+        readers: &mut Vec<u32>,
+    ) -> Option<Block> {
+        // The initial value was written before everything.
+        let first = if head == INITIAL { BEGINNING } else { i64::MAX };
+        let mut block = Block { first, last: BEGINNING, writers: 0 };
+        // Nobody of a later part of the block may have returned before one of an earlier part was invoked.
+        let mut bound = BEGINNING;
+        let mut writer = head;
+        loop {
+            if writer != INITIAL {
+                block.place(calls, writer, bound, order)?;
+                block.writers += 1;
+                bound = block.last;
+            }
+            let place = self.place(writer);
+            readers.clear();
+            let mut reader = self.first_reader[place];
+            while reader != NOBODY {
+                readers.push(reader);
+                reader = self.next_reader[reader as usize];
+            }
             readers.sort_unstable_by_key(|id| calls[*id as usize].invoked);
-            let before = bound;
-            for id in readers {
-                bound = place(id, before, order)?;
+            for id in readers.iter() {
+                block.place(calls, *id, bound, order)?;
+            }
+            bound = block.last;
+            match std::mem::replace(&mut self.leaving[place], NOBODY) {
+                NOBODY => return Some(block),
+                next => writer = next,
             }
         }
-        match leaving.remove(&writer) {
-            Some(next) => writer = next,
-            None => return Some((first, last)),
-        }
+    }
+}
+
+impl Block {
+    fn place(&mut self, calls: &[Call], id: u32, bound: i64, order: &mut Vec<u32>) -> Option<()> {
+        let call = &calls[id as usize];
+        let returned = if call.returned == FOREVER { i64::MAX } else { i64::from(call.returned) };
+        self.first = self.first.min(returned);
+        self.last = self.last.max(i64::from(call.invoked));
+        order.push(id);
+        (returned >= bound).then_some(())
     }
 }
 

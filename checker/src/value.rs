@@ -104,6 +104,32 @@ impl Value {
         }
     }
 
+    /// Bytes that it holds beyond its own size.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Nil | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Char(_) => 0,
+            shared => shared.shared_memory(),
+        }
+    }
+
+    fn shared_memory(&self) -> usize {
+        /// Counts of references, and the allocator's own.
+        const SHARED: usize = 32;
+        let of = |items: &[Self]| size_of_val(items) + items.iter().map(Self::memory).sum::<usize>();
+        SHARED
+            + match self {
+                Self::Nil | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Char(_) => 0,
+                Self::Big(text) | Self::Str(text) | Self::Keyword(text) | Self::Symbol(text) => text.len(),
+                Self::List(items) | Self::Vector(items) | Self::Set(items) => of(items),
+                Self::Map(entries) => {
+                    let entry = |(key, value): &(Self, Self)| key.memory() + value.memory();
+                    size_of_val(&**entries) + entries.iter().map(entry).sum::<usize>()
+                }
+                Self::Tagged(tagged) => size_of_val(&**tagged) + tagged.0.len() + tagged.1.memory(),
+            }
+    }
+
     /// The value as JSON. Keywords, symbols, characters and big numbers become strings, sets become arrays, and a key that
     /// is not a string becomes its EDN text: JSON has no other way.
     #[must_use]

@@ -39,6 +39,13 @@ pub enum Unknown {
     /// Out of memory.
     #[error("out of memory ({})", show(.0))]
     Memory(Vec<Undecided>),
+    /// The algorithm asked for does not apply: these keys have values that somebody saw and more than one wrote.
+    #[error(
+        "the polynomial algorithm does not apply ({}): some value that was seen has more than one writer, or none can be told; \
+         let auto or wgl decide",
+        keys(.0)
+    )]
+    Inapplicable(Vec<Undecided>),
     /// Told to stop.
     #[error("cancelled ({})", show(.0))]
     Cancelled(Vec<Undecided>),
@@ -51,6 +58,14 @@ pub struct Undecided {
     pub key: Option<Value>,
     /// How far.
     pub progress: Progress,
+}
+
+fn keys(undecided: &[Undecided]) -> String {
+    match undecided {
+        [Undecided { key: Some(key), .. }] => format!("key {key}"),
+        [_] => "whole history".to_owned(),
+        several => format!("{} keys", several.len()),
+    }
 }
 
 fn show(undecided: &[Undecided]) -> String {

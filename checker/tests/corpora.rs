@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use checker::{
-    Algorithm, CheckOptions, History, Limits, Model, ModelName, ModelOptions, ReadOptions, Report, Value,
-    Verdict,
+    Algorithm, CheckOptions, History, Limits, Model, ModelName, ModelOptions, ReadOptions, Report, Unknown,
+    Value, Verdict,
 };
 
 /// Histories that the search alone (`wgl`) does not decide within the test's limits: it must say *unknown*, never wrong.
 /// `auto` decides all.
 const HARD_FOR_WGL: &[&str] = &[];
+const HARD_FOR_LINEAR: &[&str] = &[];
 
 fn corpora() -> Option<PathBuf> {
     let named = std::env::var_os("PLUMBLINE_CORPORA").map(PathBuf::from);
@@ -100,4 +101,32 @@ fn auto_decides_every_recorded_history_as_known() {
 #[test]
 fn wgl_decides_every_recorded_history_as_known() {
     decided_as_known(Algorithm::Wgl, HARD_FOR_WGL);
+}
+
+#[test]
+fn linear_decides_every_recorded_history_as_known() {
+    decided_as_known(Algorithm::Linear, HARD_FOR_LINEAR);
+}
+
+#[test]
+fn the_competition_decides_every_recorded_history_as_known() {
+    decided_as_known(Algorithm::Competition, &[]);
+}
+
+#[test]
+fn unique_decides_every_history_of_unique_values_as_known() {
+    let Some(corpora) = corpora() else { return };
+    let mut decided = 0;
+    for case in cases(&corpora) {
+        let report = check(&case, Algorithm::Unique, 20);
+        let unique = case.name.contains("uniq") || case.name.contains("synthetic/kv");
+        match &report.verdict {
+            Verdict::Unknown { reason: Unknown::Inapplicable(_) } => {
+                assert!(!unique, "{}: {}", case.name, report.summary());
+            }
+            _ => assert_eq!(verdict(&report), Some(case.linearizable), "{}", case.name),
+        }
+        decided += u32::from(unique);
+    }
+    assert!(decided > 0);
 }

@@ -11,7 +11,9 @@
 
 mod oracle;
 
-use checker::generate::{Dice, Generated, Plan, Workload, generate, history};
+use oracle::small;
+
+use checker::generate::{Plan, Workload, generate, history};
 use checker::{
     Algorithm, CheckOptions, Event, History, Kind, Limits, Model, ModelName, ModelOptions, ReadOptions,
     Report, Value, Verdict,
@@ -19,12 +21,13 @@ use checker::{
 use proptest::prelude::*;
 use std::time::Duration;
 
-const ALGORITHMS: [Algorithm; 2] = [Algorithm::Auto, Algorithm::Wgl];
+const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Auto, Algorithm::Wgl, Algorithm::Linear, Algorithm::Competition];
 
 fn check(workload: Workload, history: &History, algorithm: Algorithm) -> Report {
     let initial = (workload == Workload::Append).then(|| Value::string(""));
     let options = ModelOptions { initial, ..ModelOptions::default() };
-    let model = Model::new(model_of(workload), &options, history).expect("a suitable start");
+    let model = Model::new(workload.model(), &options, history).expect("a suitable start");
     let limits = Limits { time: Duration::from_secs(20), ..Limits::default() };
     model
         .check(history, &CheckOptions { algorithm, limits, ..CheckOptions::default() })
@@ -39,25 +42,21 @@ fn verdict(report: &Report) -> Option<bool> {
     }
 }
 
-fn model_of(workload: Workload) -> ModelName {
-    match workload {
-        Workload::Register => ModelName::Register,
-        Workload::CasRegister => ModelName::CasRegister,
-        Workload::KeyValue | Workload::Append => ModelName::KeyValue,
-        Workload::MultiRegister => ModelName::MultiRegister,
-        Workload::Mutex => ModelName::Mutex,
-    }
+fn workloads() -> impl Strategy<Value = Workload> {
+    proptest::sample::select(&Workload::ALL[..])
 }
 
-fn workloads() -> impl Strategy<Value = Workload> {
-    prop_oneof![
-        Just(Workload::Register),
-        Just(Workload::CasRegister),
-        Just(Workload::KeyValue),
-        Just(Workload::Append),
-        Just(Workload::MultiRegister),
-        Just(Workload::Mutex),
+/// Whether the state keeps the order in which things came.
+fn keeps_order(workload: Workload) -> bool {
+    [
+        Workload::Append,
+        Workload::AppendList,
+        Workload::Set,
+        Workload::FifoQueue,
+        Workload::UnorderedQueue,
+        Workload::Stack,
     ]
+    .contains(&workload)
 }
 
 prop_compose! {
@@ -70,8 +69,8 @@ prop_compose! {
         values in prop_oneof![Just(0_u64), 1_u64..6],
         unknown in prop_oneof![Just(0_u64), 1_u64..100],
     ) -> Plan {
-        // Appends in any order are as many states as there are orders: keep few of them open.
-        if workload == Workload::Append {
+        // As many states as there are orders: keep few of them open.
+        if keeps_order(workload) {
             let (operations, clients) = (operations.min(30), clients.min(3));
             Plan { workload, seed, operations, clients, keys, values, unknown: 0 }
         } else {
@@ -96,15 +95,17 @@ proptest! {
     }
 
     #[test]
-    fn one_stale_read_is_refused(plan in plans(), choice: u64) {
+    fn one_change_that_cannot_be_is_refused(plan in plans(), choice: u64) {
         let plan = Plan { values: 0, ..plan };
-        prop_assume!(!matches!(plan.workload, Workload::MultiRegister | Workload::Mutex | Workload::Append));
-        let Some(events) = generate(&plan).with_stale_read(choice) else { return Ok(()) };
+        let Some(events) = generate(&plan).with_fault(choice) else { return Ok(()) };
         refused(plan.workload, &history(&events))?;
     }
 
     #[test]
     fn one_read_of_a_value_nobody_wrote_is_refused(plan in plans(), choice: u64) {
+        let of_registers = [Workload::Register, Workload::CasRegister, Workload::KeyValue, Workload::WriteOnce];
+        let workload = of_registers[usize::try_from(plan.seed % 4).expect("small")];
+        let plan = Plan { workload, ..plan };
         let Some(events) = generate(&plan).with_phantom_read(choice) else { return Ok(()) };
         refused(plan.workload, &history(&events))?;
     }
@@ -131,11 +132,14 @@ fn refused(workload: Workload, history: &History) -> Result<(), TestCaseError> {
             return Err(TestCaseError::fail(format!("{algorithm}: {}", report.summary())));
         };
         // Strings that are appended in any order are as many states as there are orders: not each call is tried.
-        prop_assert!(explanation.minimal || workload == Workload::Append);
+        // Each call is tried where an attempt is cheap: by the usual algorithms, and where states are few.
+        let few = !keeps_order(workload) && workload != Workload::MultiRegister;
+        let cheap = matches!(algorithm, Algorithm::Auto | Algorithm::Wgl) && few;
+        prop_assert!(explanation.minimal || !cheap, "{}", explanation.render(history));
         prop_assert!(!explanation.conflict.is_empty());
         let only: Vec<_> =
             explanation.conflict.iter().map(|id| history.operations[*id as usize].clone()).collect();
-        prop_assert!(only.iter().all(|op| op.key == explanation.key));
+        prop_assert!(!workload.has_keys() || only.iter().all(|op| op.key == explanation.key));
         if only.len() <= 6 {
             let alone = History { operations: only, ..History::default() };
             prop_assert!(!oracle::linearizable(workload, &alone), "{}", explanation.render(history));
@@ -144,48 +148,12 @@ fn refused(workload: Workload, history: &History) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Any history at all of a few operations: answers are made up, so about half of them are not linearizable.
-fn small(seed: u64, workload: Workload, unique: bool) -> Vec<Event> {
-    let mut shape = Dice::new(seed ^ 0xabcd);
-    let plan = Plan {
-        operations: 4 + shape.index(5),
-        clients: 2 + shape.index(4),
-        keys: 1,
-        values: if unique { 0 } else { 2 + shape.below(2) },
-        unknown: 50 * shape.below(5),
-        ..Plan::new(workload, seed)
-    };
-    let Generated { mut events, .. } = generate(&plan);
-    let mut dice = Dice::new(!seed);
-    let written: Vec<Value> = events
-        .iter()
-        .filter(|event| matches!(&*event.f, "write" | "put" | "append"))
-        .map(|event| event.value.clone())
-        .chain([if workload == Workload::Append { Value::string("") } else { Value::Nil }])
-        .collect();
-    for event in &mut events {
-        let read = event.kind == Kind::Ok && matches!(&*event.f, "read" | "get");
-        if read && dice.below(4) == 0 {
-            event.value = written[dice.index(written.len())].clone();
-        }
-        // A refused operation that happened after all, or the reverse.
-        if matches!(event.kind, Kind::Ok | Kind::Fail) && &*event.f != "read" && &*event.f != "get" {
-            match dice.below(12) {
-                0 => event.kind = Kind::Ok,
-                1 => event.kind = Kind::Fail,
-                _ => {}
-            }
-        }
-    }
-    events
-}
-
 #[test]
 fn the_oracle_sees_both_verdicts_often() {
-    for workload in [Workload::Register, Workload::CasRegister, Workload::KeyValue, Workload::Mutex] {
+    for workload in Workload::ALL {
         let linearizable = |seed| oracle::linearizable(workload, &history(&small(seed, workload, false)));
         let good = (0..400).filter(|seed| linearizable(*seed)).count();
-        assert!((40..380).contains(&good), "{workload:?}: {good} of 400");
+        assert!((40..390).contains(&good), "{workload:?}: {good} of 400");
     }
 }
 
@@ -195,8 +163,7 @@ fn thousands_of_small_histories_agree_with_the_oracle() {
     let cases = std::env::var("PLUMBLINE_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok());
     for seed in 0..cases.unwrap_or(20_000) {
         let unique = seed % 2 == 0;
-        let workload = [Workload::Register, Workload::CasRegister, Workload::KeyValue, Workload::Mutex]
-            [usize::try_from(seed / 2 % 4).expect("small")];
+        let workload = Workload::ALL[usize::try_from(seed / 2).expect("small") % Workload::ALL.len()];
         let history = history(&small(seed, workload, unique));
         let expected = oracle::linearizable(workload, &history);
         for algorithm in ALGORITHMS {
@@ -330,4 +297,23 @@ fn a_write_of_unknown_outcome_may_hide_one_that_nobody_saw() {
             assert_eq!(verdict(&report), Some(true), "{algorithm:?}: {text}");
         }
     }
+}
+
+/// Many writes that may have landed or not, few values, and near the end a read of a value that nobody wrote: which of the
+/// writes were used must not matter. (Porcupine gives no answer in 60 s.)
+#[test]
+fn many_lost_writes_are_no_reason_to_try_all_of_their_combinations() {
+    let plan = Plan {
+        operations: 1_000,
+        clients: 10,
+        values: 5,
+        unknown: 50,
+        ..Plan::new(Workload::CasRegister, 1)
+    };
+    let mut events = generate(&plan).events;
+    let read =
+        events.iter().rposition(|event| event.kind == Kind::Ok && &*event.f == "read").expect("a read");
+    events[read].value = Value::Int(99);
+    let report = check(Workload::CasRegister, &history(&events), Algorithm::Wgl);
+    assert_eq!(verdict(&report), Some(false), "{}", report.summary());
 }

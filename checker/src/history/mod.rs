@@ -14,6 +14,7 @@ mod event;
 mod format;
 mod independent;
 mod json_lines;
+mod json_values;
 mod log_lines;
 mod text;
 mod write;
@@ -107,4 +108,18 @@ pub struct History {
     pub annotations: Vec<(u32, Event)>,
     /// Events by type.
     pub counts: Counts,
+}
+
+impl History {
+    /// About how many bytes it holds. A text that several operations share is counted for each of them.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let values = |operation: &Operation| {
+            let key = operation.key.as_ref().map_or(0, Value::memory);
+            key + operation.input.memory() + operation.output.memory()
+        };
+        let annotations = self.annotations.capacity() * size_of::<(u32, Event)>();
+        let operations = self.operations.capacity() * size_of::<Operation>();
+        annotations + operations + self.operations.iter().map(values).sum::<usize>()
+    }
 }

@@ -43,18 +43,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chain;
+mod counter;
+mod list;
 mod model;
 mod multi_register;
 mod mutex;
+mod queue;
+mod reentrant_mutex;
 mod register;
+mod set;
+mod stack;
+mod transfer;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hash::Hash;
 
+pub use chain::Chain;
+pub use counter::{Counter, CounterOp};
+pub use list::{AppendList, ListOp};
+pub(crate) use model::with_specification;
 pub use model::{FailedCas, Model, ModelName, ModelOptions, NilReads};
 pub use multi_register::{MultiRegister, Transaction};
 pub use mutex::{Mutex, MutexOp};
+pub use queue::{FifoQueue, Mark, UnorderedQueue};
+pub use reentrant_mutex::{ReentrantMutex, ReentrantOp};
 pub use register::{RegisterFamily, RegisterOp, Vocabulary};
+pub use set::{Set, SetOp};
+pub use stack::Stack;
+pub use transfer::Transfer;
 
 use crate::{Operation, Value};
 
@@ -99,6 +117,23 @@ pub trait Specification: Sync {
         None
     }
 
+    /// The part of the object that `op` is about. Parts share nothing: each is judged alone, from the initial state. Default:
+    /// the operation's key. Either all operations name a part or none does.
+    fn part<'a>(&self, operation: &'a Operation, _op: &'a Self::Op) -> Option<Cow<'a, Value>> {
+        operation.key.as_ref().map(Cow::Borrowed)
+    }
+
+    /// Which collection the object is, if it is one and empty at the start: opens the polynomial algorithms for collections
+    /// whose values are unique. The same care as for [`Specification::is_pure`] holds.
+    fn discipline(&self) -> Option<Discipline> {
+        None
+    }
+
+    /// What `op` does to the collection, where [`Specification::discipline`] is given; `None` for anything else.
+    fn handling<'a>(&self, _op: &'a Self::Op) -> Option<Handling<'a>> {
+        None
+    }
+
     /// Bytes that `state` holds beyond its own size, for the memory limit.
     fn weight(&self, _state: &Self::State) -> usize {
         0
@@ -126,6 +161,36 @@ pub enum Access<'a> {
     Cas(&'a Value, &'a Value),
     /// Saw that the value was another than this.
     Differs(&'a Value),
+}
+
+/// What a collection does with the values put into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discipline {
+    /// First in, first out: a queue.
+    Fifo,
+    /// Last in, first out: a stack.
+    Lifo,
+    /// In any order: an unordered queue, a bag.
+    Unordered,
+    /// Nothing leaves, the order is kept: an append-list.
+    List,
+    /// Nothing leaves, there is no order: a set that only grows.
+    Set,
+}
+
+/// What an operation does to a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling<'a> {
+    /// Puts this value in.
+    Insert(&'a Value),
+    /// Takes this value out.
+    Remove(&'a Value),
+    /// Takes a value out, or nothing, and nobody knows which.
+    RemoveUnknown,
+    /// Saw that there was nothing in it.
+    Empty,
+    /// Saw all that was in it (of a set: sorted, each value once).
+    Contents(&'a [Value]),
 }
 
 /// An operation that the specification does not know.

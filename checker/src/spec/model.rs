@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{MultiRegister, Mutex, RegisterFamily, Vocabulary};
+use super::{
+    AppendList, Counter, FifoQueue, MultiRegister, Mutex, ReentrantMutex, RegisterFamily, Set, Stack,
+    UnorderedQueue, Vocabulary,
+};
 use crate::history::{Format, History};
 use crate::{Outcome, Value};
 
@@ -15,18 +18,47 @@ pub enum ModelName {
     Register,
     /// `cas-register`
     CasRegister,
+    /// `write-once`
+    WriteOnce,
     /// `kv`
     KeyValue,
     /// `multi-register`
     MultiRegister,
+    /// `append-list`
+    AppendList,
+    /// `set`
+    Set,
+    /// `counter`
+    Counter,
+    /// `fifo-queue`
+    FifoQueue,
+    /// `unordered-queue`
+    UnorderedQueue,
+    /// `stack`
+    Stack,
     /// `mutex`
     Mutex,
+    /// `reentrant-mutex`
+    ReentrantMutex,
 }
 
 impl ModelName {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Register, Self::CasRegister, Self::KeyValue, Self::MultiRegister, Self::Mutex];
+    pub const ALL: [Self; 13] = [
+        Self::Register,
+        Self::CasRegister,
+        Self::WriteOnce,
+        Self::KeyValue,
+        Self::MultiRegister,
+        Self::AppendList,
+        Self::Set,
+        Self::Counter,
+        Self::FifoQueue,
+        Self::UnorderedQueue,
+        Self::Stack,
+        Self::Mutex,
+        Self::ReentrantMutex,
+    ];
 }
 
 impl fmt::Display for ModelName {
@@ -34,9 +66,17 @@ impl fmt::Display for ModelName {
         f.write_str(match self {
             Self::Register => "register",
             Self::CasRegister => "cas-register",
+            Self::WriteOnce => "write-once",
             Self::KeyValue => "kv",
             Self::MultiRegister => "multi-register",
+            Self::AppendList => "append-list",
+            Self::Set => "set",
+            Self::Counter => "counter",
+            Self::FifoQueue => "fifo-queue",
+            Self::UnorderedQueue => "unordered-queue",
+            Self::Stack => "stack",
             Self::Mutex => "mutex",
+            Self::ReentrantMutex => "reentrant-mutex",
         })
     }
 }
@@ -91,42 +131,87 @@ pub struct ModelOptions {
 /// A specification chosen by name.
 #[derive(Clone, Debug)]
 pub enum Model {
-    /// register, cas-register, kv
+    /// register, cas-register, write-once, kv
     Registers(RegisterFamily),
     /// multi-register
     MultiRegister(MultiRegister),
+    /// append-list
+    AppendList(AppendList),
+    /// set
+    Set(Set),
+    /// counter
+    Counter(Counter),
+    /// fifo-queue
+    FifoQueue(FifoQueue),
+    /// unordered-queue
+    UnorderedQueue(UnorderedQueue),
+    /// stack
+    Stack(Stack),
     /// mutex
     Mutex(Mutex),
+    /// reentrant-mutex
+    ReentrantMutex(ReentrantMutex),
 }
+
+/// Runs an expression with whatever specification a [`Model`] is.
+macro_rules! with_specification {
+    ($model:expr, $spec:ident => $body:expr) => {
+        match $model {
+            $crate::Model::Registers($spec) => $body,
+            $crate::Model::MultiRegister($spec) => $body,
+            $crate::Model::AppendList($spec) => $body,
+            $crate::Model::Set($spec) => $body,
+            $crate::Model::Counter($spec) => $body,
+            $crate::Model::FifoQueue($spec) => $body,
+            $crate::Model::UnorderedQueue($spec) => $body,
+            $crate::Model::Stack($spec) => $body,
+            $crate::Model::Mutex($spec) => $body,
+            $crate::Model::ReentrantMutex($spec) => $body,
+        }
+    };
+}
+pub(crate) use with_specification;
 
 impl Model {
     /// The specification of that name, with what the options leave open settled by looking at the history.
     ///
     /// The initial state, if not given: nil for registers; absent (nil) for the keys of a map, or the empty string if the
-    /// history appends strings and never reads nil (Porcupine's key-value histories); 0 for every register of a
-    /// multi-register (Knossos' histories); free for a mutex.
+    /// history appends strings and never reads nil (Porcupine's key-value histories); 0 for a counter and for every register of
+    /// a multi-register (Knossos' histories); empty for lists, sets, queues and stacks; free for a mutex.
     ///
     /// # Errors
     /// A message, if the initial state does not suit the specification.
     pub fn new(name: ModelName, options: &ModelOptions, history: &History) -> Result<Self, String> {
-        let vocabulary = match name {
-            ModelName::Register => Vocabulary::Register,
-            ModelName::CasRegister => Vocabulary::CasRegister,
-            ModelName::KeyValue => Vocabulary::KeyValue,
+        let start = options.initial.as_ref().unwrap_or(&Value::Nil);
+        Ok(match name {
+            ModelName::Register => Self::registers(Vocabulary::Register, options, history),
+            ModelName::CasRegister => Self::registers(Vocabulary::CasRegister, options, history),
+            ModelName::WriteOnce => Self::registers(Vocabulary::WriteOnce, options, history),
+            ModelName::KeyValue => Self::registers(Vocabulary::KeyValue, options, history),
             ModelName::MultiRegister => return Self::multi_register(options),
-            ModelName::Mutex => {
-                let held = match &options.initial {
-                    None | Some(Value::Nil | Value::Bool(false)) => false,
-                    Some(Value::Bool(true)) => true,
-                    Some(value) => match value.text() {
-                        Some("free") => false,
-                        Some("held") => true,
-                        _ => return Err(format!("a mutex starts free or held, not {value}")),
-                    },
-                };
-                return Ok(Self::Mutex(Mutex { held }));
+            ModelName::AppendList => Self::AppendList(AppendList::new(contents(start)?)),
+            ModelName::Set => Self::Set(Set::new(contents(start)?, history)),
+            ModelName::Counter => match start {
+                Value::Nil => Self::Counter(Counter::default()),
+                Value::Int(initial) => Self::Counter(Counter { initial: *initial }),
+                other => return Err(format!("a counter starts as a whole number, not {other}")),
+            },
+            ModelName::FifoQueue => Self::FifoQueue(FifoQueue { initial: contents(start)? }),
+            ModelName::UnorderedQueue => {
+                let empty = |op: &crate::Operation| op.outcome == Outcome::Ok && op.output.is_nil();
+                let found_empty = history.operations.iter().any(empty);
+                Self::UnorderedQueue(UnorderedQueue { initial: contents(start)?, found_empty })
             }
-        };
+            ModelName::Stack => Self::Stack(Stack { initial: contents(start)? }),
+            ModelName::Mutex => Self::Mutex(Mutex { held: held(start)? }),
+            ModelName::ReentrantMutex if held(start)? => {
+                return Err("a reentrant mutex starts free: nobody could release it".to_owned());
+            }
+            ModelName::ReentrantMutex => Self::ReentrantMutex(ReentrantMutex::default()),
+        })
+    }
+
+    fn registers(vocabulary: Vocabulary, options: &ModelOptions, history: &History) -> Self {
         let initial = match &options.initial {
             Some(value) => value.clone(),
             None if vocabulary == Vocabulary::KeyValue && appends(history) => Value::string(""),
@@ -142,7 +227,7 @@ impl Model {
             FailedCas::Drop => false,
             FailedCas::Auto => history.format == Some(Format::LogLines),
         };
-        Ok(Self::Registers(RegisterFamily { vocabulary, initial, nil_reads_any, failed_cas_observes }))
+        Self::Registers(RegisterFamily { vocabulary, initial, nil_reads_any, failed_cas_observes })
     }
 
     fn multi_register(options: &ModelOptions) -> Result<Self, String> {
@@ -163,6 +248,23 @@ impl Model {
             NilReads::Auto => !holds_nil,
         };
         Ok(Self::MultiRegister(MultiRegister { initial, default, nil_reads_any }))
+    }
+}
+
+/// What is in a collection at the start.
+fn contents(start: &Value) -> Result<Vec<Value>, String> {
+    match start {
+        Value::Nil => Ok(Vec::new()),
+        Value::Set(items) | Value::List(items) | Value::Vector(items) => Ok(items.to_vec()),
+        other => Err(format!("a collection starts with [values], not {other}")),
+    }
+}
+
+fn held(start: &Value) -> Result<bool, String> {
+    match (start, start.text()) {
+        (Value::Nil | Value::Bool(false), _) | (_, Some("free")) => Ok(false),
+        (Value::Bool(true), _) | (_, Some("held")) => Ok(true),
+        _ => Err(format!("a mutex starts free or held, not {start}")),
     }
 }
 

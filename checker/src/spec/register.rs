@@ -17,6 +17,9 @@ pub enum Vocabulary {
     Register,
     /// `read`, `write`, `cas`.
     CasRegister,
+    /// `read`, `write`; the first write is `ok` and all others must `fail`. To be that one is a compare-and-set from the
+    /// initial value, and a write that failed is one that failed.
+    WriteOnce,
     /// `get`, `put`, `delete`, `cas`, `append` on keys; `read` and `write` are the same as `get` and `put`.
     KeyValue,
 }
@@ -54,7 +57,7 @@ pub enum RegisterOp {
 impl RegisterFamily {
     fn expected(&self) -> &'static str {
         match self.vocabulary {
-            Vocabulary::Register => "read or write",
+            Vocabulary::Register | Vocabulary::WriteOnce => "read or write",
             Vocabulary::CasRegister => "read, write or cas",
             Vocabulary::KeyValue => "get, put, delete, cas or append (read and write are get and put)",
         }
@@ -69,6 +72,7 @@ impl Specification for RegisterFamily {
         match self.vocabulary {
             Vocabulary::Register => "register",
             Vocabulary::CasRegister => "cas-register",
+            Vocabulary::WriteOnce => "write-once",
             Vocabulary::KeyValue => "kv",
         }
     }
@@ -79,13 +83,14 @@ impl Specification for RegisterFamily {
 
     fn parse(&self, operation: &Operation) -> Result<Option<RegisterOp>, Unfit> {
         let map = self.vocabulary == Vocabulary::KeyValue;
-        let cas = self.vocabulary != Vocabulary::Register;
+        let cas = matches!(self.vocabulary, Vocabulary::CasRegister | Vocabulary::KeyValue);
         if map && operation.key.is_none() {
             return Err(Unfit::operation(operation, "a key: `key`, or a value [key value]"));
         }
         let op = match &*operation.f {
             "read" | "r" => self.read(operation),
             "get" if map => self.read(operation),
+            "write" | "w" if self.vocabulary == Vocabulary::WriteOnce => return self.write_once(operation),
             "write" | "w" => Some(RegisterOp::Write(operation.effective().clone())),
             "put" | "set" if map => Some(RegisterOp::Write(operation.effective().clone())),
             "delete" | "del" if map => Some(RegisterOp::Delete(self.initial.clone())),
@@ -161,6 +166,10 @@ impl Specification for RegisterFamily {
             RegisterOp::Read(seen) => format!("read → {seen}"),
             RegisterOp::Write(value) => format!("write {value}"),
             RegisterOp::Delete(_) => "delete".to_owned(),
+            RegisterOp::Cas(_, to) if self.vocabulary == Vocabulary::WriteOnce => format!("write {to}"),
+            RegisterOp::CasFailed(_) if self.vocabulary == Vocabulary::WriteOnce => {
+                "write refused".to_owned()
+            }
             RegisterOp::Cas(from, to) => format!("cas {from} → {to}"),
             RegisterOp::CasFailed(from) => format!("cas from {from} refused"),
             RegisterOp::Append(text) => format!("append {:?}", &**text),
@@ -178,5 +187,16 @@ impl RegisterFamily {
         let seen = &operation.output;
         let silent = unknown || (self.nil_reads_any && seen.is_nil());
         (!silent).then(|| RegisterOp::Read(seen.clone()))
+    }
+
+    fn write_once(&self, operation: &Operation) -> Result<Option<RegisterOp>, Unfit> {
+        let (unset, value) = (&self.initial, operation.effective());
+        if value == unset {
+            return Err(Unfit::operation(operation, "a value other than that of an unwritten register"));
+        }
+        Ok(match operation.outcome {
+            Outcome::Fail => self.failed_cas_observes.then(|| RegisterOp::CasFailed(unset.clone())),
+            Outcome::Ok | Outcome::Info => Some(RegisterOp::Cas(unset.clone(), value.clone())),
+        })
     }
 }

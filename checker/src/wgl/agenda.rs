@@ -10,6 +10,8 @@ pub(crate) enum Strategy {
     /// The one that waits for the earliest return, fewest optional calls used: meets only configurations that nothing
     /// dominates, which is what counts if all have to be seen.
     BreadthFirst,
+    /// Depth first, and optional calls may be used again and again (see the module's "more than there is").
+    Relaxed,
 }
 
 /// The configurations that wait.
@@ -22,7 +24,7 @@ pub(super) enum Agenda {
 impl Agenda {
     pub(super) fn new(strategy: Strategy) -> Self {
         match strategy {
-            Strategy::DepthFirst => Self::Stack(Vec::new()),
+            Strategy::DepthFirst | Strategy::Relaxed => Self::Stack(Vec::new()),
             Strategy::BreadthFirst => Self::Levels(BTreeMap::new()),
         }
     }

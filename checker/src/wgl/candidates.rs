@@ -7,6 +7,7 @@ use super::machine::ILLEGAL;
 use super::search::{Draft, PASS, Search};
 use super::timeline::Step;
 use crate::Specification;
+use crate::mutant::{Mutant, on};
 use crate::partition::Call;
 
 impl<S: Specification> Search<'_, S> {
@@ -36,7 +37,8 @@ impl<S: Specification> Search<'_, S> {
                     // Of equal calls, the one that returns first.
                     if let Some((_, other)) = found.get_mut(first as usize) {
                         let known = self.calls[*other as usize];
-                        if (returned, invoked) < (known.returned, known.invoked) {
+                        if on(Mutant::LastOfEquals) != ((returned, invoked) < (known.returned, known.invoked))
+                        {
                             *other = call;
                         }
                     }
@@ -68,6 +70,9 @@ impl<S: Specification> Search<'_, S> {
                 found.push((next, call));
             }
         }
+        if let Some(values) = self.values.as_ref().filter(|_| !self.awaits_absorption(id, position)) {
+            values.give_way(self.calls, found);
+        }
         self.keep_last_chance(node.state, position, found);
         found.sort_unstable_by_key(|(_, call)| {
             let call = self.calls[*call as usize];
@@ -79,7 +84,13 @@ impl<S: Specification> Search<'_, S> {
     /// write (see `values`). An optional write that leaves the state as it is may then be the one that hides them, and must
     /// not be passed over as if it did nothing.
     fn absorbs(&self, kind: u32, id: u32, position: u32) -> bool {
-        let Some(values) = self.values.as_ref().filter(|values| values.is_write(kind)) else { return false };
+        self.values.as_ref().is_some_and(|values| values.is_write(kind))
+            && self.awaits_absorption(id, position)
+    }
+
+    /// Whether a dead write is open and not placed.
+    fn awaits_absorption(&self, id: u32, position: u32) -> bool {
+        let Some(values) = &self.values else { return false };
         (0..self.required).any(|word| {
             let mut left = self.cursor.open[word] & !self.cursor.open_pure[word] & !self.arena.bits(id)[word];
             while left != 0 {

@@ -2,7 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "indices are made here; this is the inner loop")]
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::Specification;
 use crate::limits::{Purse, Stopped};
@@ -18,8 +19,7 @@ pub(crate) struct Machine<'a, S: Specification> {
     spec: &'a S,
     kinds: &'a [S::Op],
     pub(crate) pure: Vec<bool>,
-    states: Vec<S::State>,
-    ids: FxHashMap<S::State, u32>,
+    states: IndexSet<S::State, FxBuildHasher>,
     dense: Vec<u32>,
     sparse: FxHashMap<u64, u32>,
     /// Bytes paid for states and transitions.
@@ -33,8 +33,7 @@ impl<'a, S: Specification> Machine<'a, S> {
             spec,
             kinds,
             pure,
-            states: Vec::new(),
-            ids: FxHashMap::default(),
+            states: IndexSet::default(),
             dense: Vec::new(),
             sparse: FxHashMap::default(),
             unpaid: 0,
@@ -64,10 +63,16 @@ impl<'a, S: Specification> Machine<'a, S> {
             return *known;
         }
         let next = self.compute(state, kind);
+        let room = self.sparse.capacity();
         self.sparse.insert(at, next);
-        // An entry and its share of the table's empty places.
-        self.unpaid += 32;
+        // An entry with its control byte; at most seven of eight places are taken.
+        self.unpaid += (self.sparse.capacity() - room) * 17 * 8 / 7;
         next
+    }
+
+    /// Whether so much was taken that it should be paid for at once.
+    pub(crate) fn owes(&self) -> bool {
+        self.unpaid > 1 << 18
     }
 
     /// Pays for what was taken since the last time.
@@ -83,18 +88,20 @@ impl<'a, S: Specification> Machine<'a, S> {
     }
 
     fn intern(&mut self, state: S::State) -> u32 {
-        if let Some(id) = self.ids.get(&state) {
-            return *id;
+        /// Beside each state: its hash, its places in the table of hashes, and the allocator's own.
+        const OVERHEAD: usize = 48;
+        let weight = self.spec.weight(&state);
+        let (room, (id, new)) = (self.states.capacity(), self.states.insert_full(state));
+        if new {
+            let more = self.states.capacity() - room;
+            self.unpaid += weight + more * (size_of::<S::State>() + OVERHEAD);
+            if self.kinds.len() <= DENSE {
+                let room = self.dense.capacity();
+                self.dense.resize(self.dense.len() + self.kinds.len(), UNKNOWN);
+                self.unpaid += (self.dense.capacity() - room) * size_of::<u32>();
+            }
         }
         // Fits: UNKNOWN many states are beyond any memory limit.
-        let id = u32::try_from(self.states.len()).unwrap_or(UNKNOWN);
-        self.unpaid += self.spec.weight(&state) + 2 * size_of::<S::State>() + 32;
-        if self.kinds.len() <= DENSE {
-            self.dense.resize(self.dense.len() + self.kinds.len(), UNKNOWN);
-            self.unpaid += 8 * self.kinds.len();
-        }
-        self.ids.insert(state.clone(), id);
-        self.states.push(state);
-        id
+        u32::try_from(id).unwrap_or(UNKNOWN)
     }
 }

@@ -44,6 +44,12 @@
 //! an order leaves everything legal, since the next to look must be preceded by another write. Its slot is freed
 //! then, which also merges configurations that differ in nothing but history.
 //!
+//! **More than there is** (registers only). What makes a search long is which of the optional calls have been used. If they could be used
+//! again and again, it would not matter, and there would be few configurations: a value, and the open required calls. Whatever
+//! is possible is possible with more, so if even that finds nothing, there is nothing; and if it finds an order that uses each
+//! call once, that is a linearization. Only what lies between is searched in earnest. (The short cuts hold here too: each of
+//! them leads to a configuration that is the same but for the optional calls used.)
+//!
 //! **Last chances and dead writes** (registers only): see `values`.
 //!
 //! **Never a hash alone.** Configurations are compared in full; a lossy cache would give wrong verdicts.
@@ -57,4 +63,8 @@ mod timeline;
 mod values;
 
 pub(crate) use agenda::Strategy;
+pub(crate) use arena::{Arena, NONE, Node};
+pub(crate) use machine::{ILLEGAL, Machine};
 pub(crate) use search::search;
+pub(crate) use timeline::{Cursor, Step, Timeline};
+pub(crate) use values::Values;

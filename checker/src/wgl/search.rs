@@ -10,7 +10,11 @@ use super::values::Values;
 use crate::Specification;
 use crate::decision::{Decision, Progress, Refutation};
 use crate::limits::{Budget, Purse, Stopped};
+use crate::mutant::{Mutant, on};
 use crate::partition::Call;
+
+/// To find out whether a configuration is dominated by even more than so many others would take longer than to explore it.
+const COMPARED: usize = 96;
 
 /// Looks for a linearization of `calls`; gives up after `share` configurations.
 pub(crate) fn search<S: Specification>(
@@ -28,8 +32,9 @@ pub(crate) fn search<S: Specification>(
     let mut search = Search {
         calls,
         cursor: Cursor::new(&timeline, calls, &pure),
-        arena: Arena::new(timeline.required_words, timeline.words),
+        arena: Arena::new(timeline.required_words, timeline.words, COMPARED),
         required: timeline.required_words,
+        relaxed: strategy == Strategy::Relaxed,
         machine,
         purse: budget.purse(),
         values: timeline.values.as_ref().filter(|_| foresight).cloned(),
@@ -41,7 +46,14 @@ pub(crate) fn search<S: Specification>(
         deepest: 0,
     };
     match search.run(budget, strategy) {
-        Ok(Some(last)) => Decision::Legal(search.order(last, &timeline)),
+        Ok(Some(last)) => {
+            let order = search.order(last, &timeline);
+            // More than there is: that proves nothing.
+            if search.relaxed && repeats(&order, calls.len()) && !on(Mutant::TwiceUsed) {
+                return Decision::Undecided(Stopped::Share, search.progress(&timeline));
+            }
+            Decision::Legal(order)
+        }
         Ok(None) => Decision::Illegal(search.refutation(&timeline)),
         Err(reason) => Decision::Undecided(reason, search.progress(&timeline)),
     }
@@ -52,6 +64,8 @@ pub(super) struct Search<'a, S: Specification> {
     pub(super) cursor: Cursor<'a>,
     pub(super) arena: Arena,
     pub(super) required: usize,
+    /// Whether optional calls are not used up.
+    pub(super) relaxed: bool,
     pub(super) machine: Machine<'a, S>,
     pub(super) purse: Purse<'a>,
     pub(super) values: Option<Values>,
@@ -107,7 +121,7 @@ impl<S: Specification> Search<'_, S> {
                 continue;
             }
             self.expansions += 1;
-            if self.expansions.is_multiple_of(128) {
+            if self.expansions.is_multiple_of(128) || self.machine.owes() {
                 budget.check()?;
                 self.machine.pay(&mut self.purse)?;
                 if self.expansions > self.share {
@@ -148,7 +162,9 @@ impl<S: Specification> Search<'_, S> {
         draft.bits.copy_from_slice(self.arena.bits(id));
         draft.state = state;
         let slot = self.cursor.slot(call);
-        draft.bits[slot / 64] |= 1 << (slot % 64);
+        if !self.relaxed || slot < self.required * 64 {
+            draft.bits[slot / 64] |= 1 << (slot % 64);
+        }
         let placed = count(&draft.bits[..self.required]);
         self.absorb(draft, call, None);
         let at = match self.settle(draft, None) {
@@ -265,7 +281,9 @@ impl<S: Specification> Search<'_, S> {
                 order.push(call);
                 draft.state = self.machine.step(draft.state, self.calls[call as usize].kind);
                 let slot = timeline.slots[call as usize] as usize;
-                draft.bits[slot / 64] |= 1 << (slot % 64);
+                if !self.relaxed || slot < self.required * 64 {
+                    draft.bits[slot / 64] |= 1 << (slot % 64);
+                }
             }
             self.settle(&mut draft, Some(&mut order));
         }
@@ -308,6 +326,11 @@ impl<S: Specification> Search<'_, S> {
             steps: timeline.steps.len() as u64,
         }
     }
+}
+
+fn repeats(order: &[u32], calls: usize) -> bool {
+    let mut seen = vec![false; calls];
+    order.iter().any(|call| std::mem::replace(&mut seen[*call as usize], true))
 }
 
 fn count(words: &[u64]) -> u32 {

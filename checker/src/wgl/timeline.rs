@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashMap;
 
 use super::values::Values;
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::{Access, Specification};
 
@@ -146,6 +147,7 @@ fn last_use<S: Specification>(spec: &S, kinds: &[S::Op], calls: &[Call]) -> (Vec
         }
     }
     let of_use = |call: &Call| match accesses[call.kind as usize] {
+        _ if on(Mutant::EarlyExpiry) => 0,
         Access::Write(value) | Access::Cas(_, value) => until.get(value).copied().unwrap_or(0).max(any),
         Access::Read(_) | Access::Differs(_) => 0,
     };

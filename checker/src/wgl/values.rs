@@ -9,11 +9,17 @@
 //! order the next call after it is another plain write, or there is none: everything else would have to see *v*. So it is
 //! placed for nothing just before the next plain write, and tried by itself only when its own return is due. That next plain
 //! write may be an optional one which leaves the state as it was: while a dead write is open, such a one is not useless.
+//!
+//! **The weaker call first.** Where an optional write of *v* and a compare-and-set to *v* lead from the present state to the same one,
+//! the write need not be tried: it can do later, at any state, what the compare-and-set would have done there. In an order that
+//! has the write here and the compare-and-set further on, exchange them; in one that has no such compare-and-set, it is optional and takes
+//! the write's place. The write must not lapse earlier, and no dead write may be waiting for it.
 
 #![expect(clippy::indexing_slicing, reason = "indices are made here; this is the inner loop")]
 
 use rustc_hash::FxHashMap;
 
+use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::{Access, Specification, Value};
 
@@ -129,10 +135,29 @@ impl Values {
         matches!(self.effects[kind as usize], Effect::Write(_))
     }
 
+    /// Takes out of `found` (states and the calls that lead there) the optional writes that give way: a compare-and-set that
+    /// leads to the same state is used first (see above). Not while dead writes are open, which only a write can hide.
+    pub(crate) fn give_way(&self, calls: &[Call], found: &mut Vec<(u32, u32)>) {
+        let stronger = |at: usize| {
+            let (state, id) = found[at];
+            let call = calls[id as usize];
+            let weaker = |(next, other): &(u32, u32)| {
+                let other = calls[*other as usize];
+                *next == state && self.is_cas(other.kind) && other.returned <= call.returned
+            };
+            call.optional && self.is_write(call.kind) && found.iter().any(weaker)
+        };
+        if found.len() > 1 {
+            let keep: Vec<bool> = (0..found.len()).map(|at| !stronger(at)).collect();
+            let mut keep = keep.into_iter();
+            found.retain(|_| keep.next().unwrap_or(true));
+        }
+    }
+
     /// Whether `kind` writes what nobody sees from `position` on.
     pub(crate) fn is_dead_write(&self, kind: u32, position: u32) -> bool {
         match self.effects[kind as usize] {
-            Effect::Write(value) => self.facts[value as usize].dead < position,
+            Effect::Write(value) => self.facts[value as usize].dead < position || on(Mutant::EarlyDeath),
             _ => false,
         }
     }

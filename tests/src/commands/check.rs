@@ -21,12 +21,14 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// The sequential specification: register, cas-register, kv, multi-register or mutex.
+    /// The sequential specification: register, cas-register, write-once, kv, multi-register, append-list, set, counter,
+    /// fifo-queue, unordered-queue, stack, mutex or reentrant-mutex.
     #[arg(long, default_value = "kv", value_name = "NAME", value_parser = ModelName::from_str)]
     pub model: ModelName,
 
-    /// How to decide: auto takes a polynomial short cut where values are unique, and wgl elsewhere.
-    #[arg(long, default_value = "auto", value_name = "auto|wgl", value_parser = Algorithm::from_str)]
+    /// How to decide: unique is polynomial and for unique values only; wgl (Wing & Gong, Lowe) and linear (just in time)
+    /// search; competition races the two; auto is unique where it applies, and wgl elsewhere.
+    #[arg(long, default_value = "auto", value_name = "auto|unique|wgl|linear|competition", value_parser = Algorithm::from_str)]
     pub algorithm: Algorithm,
 
     /// The state at the start, as JSON or EDN. Default: nil for registers and absent for keys ("" where strings are appended
