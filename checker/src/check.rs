@@ -4,20 +4,21 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::decide::{Algorithm, decide};
 use crate::decision::{Decision, Progress, Refutation};
-use crate::explain::explain;
+use crate::explain::{allowance, explain};
 use crate::history::History;
 use crate::limits::{Budget, Limits, Stopped};
 use crate::partition::{Partition, split};
+use crate::sequential::sequential;
 use crate::validate::{InvalidWitness, Linearization, validate};
 use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
 use crate::{Model, Specification};
 
 /// How to check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CheckOptions {
     /// The algorithm.
     pub algorithm: Algorithm,
@@ -25,6 +26,20 @@ pub struct CheckOptions {
     pub limits: Limits,
     /// Threads; as many as there are cores if not given.
     pub threads: Option<NonZero<usize>>,
+    /// Time for explaining a "no", at most [`Limits::EXPLANATION`] and the time limit. The verdict never waits for it: what is
+    /// not found in this time is said to be unknown.
+    pub explanation: Duration,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::default(),
+            limits: Limits::default(),
+            threads: None,
+            explanation: Limits::EXPLANATION,
+        }
+    }
 }
 
 /// Steps of search that every key gets before any key gets more.
@@ -43,10 +58,19 @@ pub fn check<S: Specification>(
     let partitions =
         split(spec, history).map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
     let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
-    let verdict = if checked == 0 {
-        Verdict::Unknown { reason: Unknown::NothingToCheck }
+    let judged = if checked == 0 {
+        Judged::Verdict(Verdict::Unknown { reason: Unknown::NothingToCheck })
     } else {
         judge(spec, &partitions, options)?
+    };
+    let elapsed = start.elapsed();
+    let verdict = match judged {
+        Judged::Verdict(verdict) => verdict,
+        Judged::Illegal(which, refutation) => {
+            let mut explanation = explain(spec, &partitions, which, &refutation, options)?;
+            explanation.sequential = sequential(spec, history, &partitions, which, &allowance(options, 4));
+            Verdict::NotLinearizable { explanation: Box::new(explanation) }
+        }
     };
     Ok(Report {
         verdict,
@@ -55,7 +79,8 @@ pub fn check<S: Specification>(
         counts: history.counts,
         checked,
         partitions: partitions.len(),
-        elapsed: start.elapsed(),
+        elapsed,
+        explained: start.elapsed().saturating_sub(elapsed),
     })
 }
 
@@ -73,11 +98,18 @@ impl Model {
     }
 }
 
+/// An answer, not yet explained.
+enum Judged {
+    Verdict(Verdict),
+    /// That partition has no linearization.
+    Illegal(usize, Refutation),
+}
+
 fn judge<S: Specification>(
     spec: &S,
     partitions: &[Partition<S::Op>],
     options: &CheckOptions,
-) -> Result<Verdict, CheckError> {
+) -> Result<Judged, CheckError> {
     let budget = Budget::new(&options.limits);
     let mut open: Vec<usize> = (0..partitions.len()).collect();
     open.sort_by_key(|which| partitions.get(*which).map_or(0, |partition| partition.calls.len()));
@@ -99,8 +131,7 @@ fn judge<S: Specification>(
                     }
                 }
                 Ok(Answer::Illegal(refutation)) => {
-                    let explanation = Box::new(explain(spec, partition, &refutation, options));
-                    return Ok(Verdict::NotLinearizable { explanation });
+                    return Ok(Judged::Illegal(which, refutation));
                 }
                 Ok(Answer::Undecided(Stopped::Share, _)) => open.push(which),
                 Ok(Answer::Undecided(reason, progress)) => {
@@ -116,13 +147,13 @@ fn judge<S: Specification>(
         if let Some((reason, _)) = stopped.first() {
             let reason = *reason;
             let undecided = stopped.into_iter().map(|(_, undecided)| undecided).collect();
-            return Ok(Verdict::Unknown {
+            return Ok(Judged::Verdict(Verdict::Unknown {
                 reason: match reason {
                     Stopped::Memory => Unknown::Memory(undecided),
                     Stopped::Cancelled => Unknown::Cancelled(undecided),
                     Stopped::Time | Stopped::Share => Unknown::Time(undecided),
                 },
-            });
+            }));
         }
     }
     // A partition without an answer is no pass, however it came about.
@@ -132,9 +163,9 @@ fn judge<S: Specification>(
         let progress = |which: usize| furthest.get(which).copied().unwrap_or_default();
         let undecided =
             unanswered().map(|which| Undecided { key: key(which), progress: progress(which) }).collect();
-        return Ok(Verdict::Unknown { reason: Unknown::Time(undecided) });
+        return Ok(Judged::Verdict(Verdict::Unknown { reason: Unknown::Time(undecided) }));
     }
-    Ok(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() })
+    Ok(Judged::Verdict(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() }))
 }
 
 /// An answer whose witness was replayed.

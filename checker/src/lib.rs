@@ -9,8 +9,8 @@
 //!            edn,        one per key   registers: unique      replays      Linearizable { witness }
 //!            json lines,               writers, in n log n    the witness  NotLinearizable { explanation }
 //!            log lines                 wgl: the search        shrink       Unknown { reason }
-//!              ▲                            ▲                 makes a "no"
-//!            generate                  spec: register, cas-register,       small
+//!              ▲                            ▲                 makes a "no" small, confirm
+//!            generate                  spec: register, cas-register,   is its judge
 //!            (with linearization       kv, multi-register, mutex,
 //!             points)                  your own
 //! ```
@@ -38,17 +38,31 @@
 //! order of events in the file is real time; clocks are only checked for running backwards. A process has one open
 //! operation at a time, and after an `info` it never comes back.
 //!
+//! # What a "no" says
+//!
+//! An [`Explanation`] names the operation that could not be placed, one of the longest orders of what came before it
+//! (replayed by the validator), the states that were possible, and where each way to go on leads. Then the *conflict*: a
+//! minimal set of operations that contradict each other even if any of the others had never happened. It is found by delta
+//! debugging and confirmed by an independent judge; a judge who disagrees is an error, not a verdict. For registers it says
+//! what is wrong with the read: a value nobody wrote, or how stale it is, by how many writes and how much time
+//! ([`ReadFault`]). Last, what the whole history still is: sequentially consistent, or not even that ([`Sequential`]). All
+//! this takes at most [`CheckOptions::explanation`] (two seconds unless less is asked for); what is not found by then is
+//! said to be unknown, the verdict stands.
+//!
 //! # What this does not do (yet)
 //!
 //! - The polynomial short cut covers registers with one writer per observed value; everything else is searched, and the
 //!   search is exponential in the worst case, as the problem is (NP-complete). The limits hold, the answer is then *unknown*.
 //! - No just-in-time algorithm of its own, no race of algorithms, no online mode, no picture beyond the terminal's.
 //! - Specifications for sets, queues, stacks, counters and lists are not included; the trait takes yours.
-//! - The explanation shows one conflict of one key, not all.
+//! - The explanation shows one conflict of one key, not all. How stale a read is, is a lower bound for that read, not the Δ or
+//!   *k* of the whole history. Sequential consistency is often left unknown where values have several writers.
 
 mod check;
+mod confirm;
 mod decide;
 mod decision;
+mod ends;
 mod explain;
 pub mod generate;
 pub mod history;
@@ -56,7 +70,10 @@ mod limits;
 mod partition;
 mod registers;
 mod render;
+mod sequential;
+mod shrink;
 pub mod spec;
+mod staleness;
 mod validate;
 mod value;
 mod verdict;
@@ -70,7 +87,9 @@ pub use history::{
     ReadOptions, Writer,
 };
 pub use limits::Limits;
+pub use sequential::Sequential;
 pub use spec::{Access, FailedCas, Model, ModelName, ModelOptions, NilReads, Specification, Unfit};
+pub use staleness::{ReadFault, Staleness};
 pub use validate::{InvalidWitness, Linearization};
 pub use value::Value;
-pub use verdict::{CheckError, Explanation, Report, Undecided, Unknown, Verdict};
+pub use verdict::{CheckError, End, Explanation, Report, Undecided, Unknown, Verdict};

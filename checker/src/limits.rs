@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 /// What a check may use, and a way to stop it.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Wall-clock time for the decision; making an explanation small may take as long again, at most
-    /// [`Limits::EXPLANATION`].
+    /// Wall-clock time for the decision; explaining it may take as long again, at most [`Limits::EXPLANATION`].
     pub time: Duration,
     /// Memory for the searches of all threads together, in bytes (the history itself is not counted).
     pub memory_bytes: u64,
@@ -17,7 +16,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most time that is spent on making an explanation small.
+    /// The most time that is spent on explaining a "no".
     pub const EXPLANATION: Duration = Duration::from_secs(2);
 }
 

@@ -86,6 +86,14 @@ fn decided_as_known(algorithm: Algorithm, hard: &[&str]) {
         }
         if let Verdict::NotLinearizable { explanation } = &report.verdict {
             assert!(!explanation.conflict.is_empty(), "{}: a conflict is shown", case.name);
+            assert!(
+                explanation.minimal && explanation.confirmed,
+                "{}: small, and confirmed by the independent judge\n{}",
+                case.name,
+                explanation.render(&case.history)
+            );
+            assert!(explanation.prefix_complete, "{}: an order of all that came before", case.name);
+            assert!(!explanation.ends.is_empty(), "{}: why it goes no further", case.name);
             assert!(explanation.render(&case.history).contains("cannot be linearized"));
         }
     }

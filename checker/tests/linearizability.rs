@@ -26,8 +26,9 @@ fn check(workload: Workload, history: &History, algorithm: Algorithm) -> Report 
     let options = ModelOptions { initial, ..ModelOptions::default() };
     let model = Model::new(model_of(workload), &options, history).expect("a suitable start");
     let limits = Limits { time: Duration::from_secs(20), ..Limits::default() };
+    let explanation = Duration::from_millis(200);
     model
-        .check(history, &CheckOptions { algorithm, limits, ..CheckOptions::default() })
+        .check(history, &CheckOptions { algorithm, limits, explanation, ..CheckOptions::default() })
         .expect("known operations")
 }
 
@@ -133,6 +134,20 @@ fn refused(workload: Workload, history: &History) -> Result<(), TestCaseError> {
         // Strings that are appended in any order are as many states as there are orders: not each call is tried.
         prop_assert!(explanation.minimal || workload == Workload::Append);
         prop_assert!(!explanation.conflict.is_empty());
+        // All that is small enough for the judge is confirmed by him.
+        prop_assert!(
+            explanation.confirmed || explanation.conflict.len() > 3,
+            "{}",
+            explanation.render(history)
+        );
+        if explanation.prefix_complete && !explanation.ends.is_empty() {
+            let known = |end: &checker::End| explanation.states.contains(&end.state);
+            prop_assert!(
+                !explanation.states_complete || explanation.ends.iter().all(known),
+                "{}",
+                explanation.render(history)
+            );
+        }
         let only: Vec<_> =
             explanation.conflict.iter().map(|id| history.operations[*id as usize].clone()).collect();
         prop_assert!(only.iter().all(|op| op.key == explanation.key));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use checker::{
     Algorithm, CheckOptions, Explanation, FailedCas, Format, History, Limits, Model, ModelName, ModelOptions,
-    NilReads, ReadOptions, Report, Value, Verdict,
+    NilReads, ReadFault, ReadOptions, Report, Sequential, Value, Verdict,
 };
 use serde_json::json;
 
@@ -59,6 +59,10 @@ pub struct CheckArgs {
     /// Memory for the search: bytes, or with KiB, MiB or GiB.
     #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
     pub memory: u64,
+
+    /// Time for explaining a "no", at most 2s; what is not found until then is said to be unknown. 0s: the verdict alone.
+    #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration_or_none)]
+    pub explain: Duration,
 
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -118,7 +122,12 @@ fn check_file(args: &CheckArgs, path: &Path) -> Checked {
         };
         let model = Model::new(args.model, &options, &history)?;
         let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
-        let options = CheckOptions { algorithm: args.algorithm, limits, threads: None };
+        let options = CheckOptions {
+            algorithm: args.algorithm,
+            limits,
+            explanation: args.explain,
+            ..CheckOptions::default()
+        };
         let report = model.check(&history, &options).map_err(|e| e.to_string())?;
         Ok((history, report))
     })();
@@ -161,6 +170,7 @@ impl Checked {
             "keys": report.partitions,
             "annotations": history.annotations.len(),
             "seconds": report.elapsed.as_secs_f64(),
+            "explanation_seconds": report.explained.as_secs_f64(),
         });
         let detail = match &report.verdict {
             Verdict::Linearizable { .. } => None,
@@ -196,7 +206,54 @@ fn explanation_json(explanation: &Explanation, history: &History) -> serde_json:
         "conflict_is_minimal": explanation.minimal,
         "concurrent": all(&explanation.concurrent),
         "linearized_before": explanation.prefix.len(),
+        "linearized_before_is_all": explanation.prefix_complete,
+        "states_are_all": explanation.states_complete,
+        "continuations": explanation.ends.iter().map(|end| json!({
+            "after": all(&end.through),
+            "state": end.state,
+        })).collect::<Vec<_>>(),
+        "continuations_are_all": explanation.ends_complete,
+        "conflict_is_confirmed": explanation.confirmed,
+        "read_fault": read_fault_json(explanation, history),
+        "sequentially_consistent": sequential_json(explanation, &all),
     })
+}
+
+fn read_fault_json(explanation: &Explanation, history: &History) -> serde_json::Value {
+    let Some(fault) = explanation.read_fault else { return serde_json::Value::Null };
+    let line = |id: u32| history.operations.get(id as usize).map(|op| op.invoked.line);
+    let said = fault.describe(history);
+    match fault {
+        ReadFault::NeverWritten { read } => {
+            json!({ "kind": "never-written", "read_line": line(read), "text": said })
+        }
+        ReadFault::NotYetWritten { read, writer } => json!({
+            "kind": "not-yet-written",
+            "read_line": line(read),
+            "writer_line": line(writer),
+            "text": said,
+        }),
+        ReadFault::Stale(stale) => json!({
+            "kind": "stale",
+            "read_line": line(stale.read),
+            "writer_line": stale.writer.and_then(line),
+            "overwrites": stale.overwrites,
+            "overwritten_line": line(stale.since),
+            "seconds": stale.time(history).map(|time| time.as_secs_f64()),
+            "text": said,
+        }),
+    }
+}
+
+fn sequential_json(
+    explanation: &Explanation,
+    all: &dyn Fn(&[u32]) -> Vec<serde_json::Value>,
+) -> serde_json::Value {
+    match &explanation.sequential {
+        Sequential::Yes { order } => json!({ "holds": true, "operations": order.len() }),
+        Sequential::No { cycle } => json!({ "holds": false, "cycle": all(cycle) }),
+        Sequential::Unknown { reason } => json!({ "holds": "unknown", "cause": reason }),
+    }
 }
 
 fn print_text(checked: &Checked, named: bool) -> std::io::Result<()> {
@@ -214,9 +271,13 @@ fn print_text(checked: &Checked, named: bool) -> std::io::Result<()> {
         write!(out, "{}", explanation.render(history))?;
     }
     let counts = report.counts;
+    let explained = match &report.verdict {
+        Verdict::NotLinearizable { .. } => format!(", explained in {:.3} s", report.explained.as_secs_f64()),
+        _ => String::new(),
+    };
     writeln!(
         out,
-        "  {} invoked, {} ok, {} fail, {} info, {} without completion; decided in {:.3} s",
+        "  {} invoked, {} ok, {} fail, {} info, {} without completion; decided in {:.3} s{explained}",
         counts.invoke,
         counts.ok,
         counts.fail,
@@ -294,6 +355,13 @@ fn failed_cas(name: &str) -> Result<FailedCas, String> {
 fn quantity(text: &str) -> (&str, &str) {
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(digits)
+}
+
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    match quantity(text) {
+        ("0", "" | "s" | "ms") => Ok(Duration::ZERO),
+        _ => duration(text),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
