@@ -47,13 +47,13 @@
 //! what is wrong with the read: a value nobody wrote, or how stale it is, by how many writes and how much time
 //! ([`ReadFault`]). Last, what the whole history still is: sequentially consistent, or not even that ([`Sequential`]). All
 //! this takes at most [`CheckOptions::explanation`] (two seconds unless less is asked for); what is not found by then is
-//! said to be unknown, the verdict stands.
+//! said to be unknown, the verdict stands. A [`picture::Picture`] shows it all: a page for a browser, a drawing for a report.
 //!
 //! # What this does not do (yet)
 //!
 //! - The polynomial short cut covers registers with one writer per observed value; everything else is searched, and the
 //!   search is exponential in the worst case, as the problem is (NP-complete). The limits hold, the answer is then *unknown*.
-//! - No just-in-time algorithm of its own, no race of algorithms, no online mode, no picture beyond the terminal's.
+//! - No just-in-time algorithm of its own, no race of algorithms, no online mode.
 //! - Specifications for sets, queues, stacks, counters and lists are not included; the trait takes yours.
 //! - The explanation shows one conflict of one key, not all. How stale a read is, is a lower bound for that read, not the Δ or
 //!   *k* of the whole history. Sequential consistency is often left unknown where values have several writers.
@@ -68,6 +68,7 @@ pub mod generate;
 pub mod history;
 mod limits;
 mod partition;
+pub mod picture;
 mod registers;
 mod render;
 mod sequential;

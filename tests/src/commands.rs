@@ -35,7 +35,8 @@ Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 const CHECK_EXAMPLES: &str = "\
 Examples:
   plumbline check store/latest/history.edn --model kv
-  plumbline check etcd_000.log --model register --json
+  plumbline check etcd_000.log --model cas-register --json
+  plumbline check history.edn --html verdict.html --svg conflict.svg
 
 Exit codes: 0 linearizable, 1 not, 2 usage or environment error, 3 unknown.";
 
