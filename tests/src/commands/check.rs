@@ -5,6 +5,7 @@
 
 mod flags;
 mod output;
+mod second_opinion;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -17,6 +18,9 @@ use checker::{
     Algorithm, CheckOptions, FailedCas, Format, History, Limits, Model, ModelName, ModelOptions, NilReads,
     ReadOptions, Report, Value, Verdict,
 };
+
+use second_opinion::Opinion;
+pub use second_opinion::SecondOpinion;
 
 use crate::commands::print_text;
 use crate::progress::tell;
@@ -71,6 +75,12 @@ pub struct CheckArgs {
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = flags::duration_or_none)]
     pub explain: Duration,
 
+    /// Ask another checker as well and compare: knossos (needs a JVM; KNOSSOS_CLASSPATH, or clojure or lein with network), or
+    /// NAME=COMMAND with {} for the file, whose exit code is 0 (linearizable), 1 (not) or 3 (unknown). To disagree is an
+    /// error.
+    #[arg(long, value_name = "knossos|NAME=COMMAND", value_parser = SecondOpinion::from_str)]
+    pub second_opinion: Option<SecondOpinion>,
+
     /// Write the verdict as a page for a browser: the conflict first, then the whole history to zoom and search in.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -92,6 +102,7 @@ pub struct FormatChoice(pub Option<Format>);
 struct Checked {
     file: String,
     outcome: Result<(History, Report), String>,
+    opinion: Option<Opinion>,
 }
 
 /// Runs the command.
@@ -127,6 +138,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 fn check_file(args: &CheckArgs, path: &Path) -> Checked {
     let file = path.display().to_string();
+    let mut opinion = None;
     let outcome = (|| {
         let history =
             History::open(path, &ReadOptions { format: args.format.0 }).map_err(|e| e.to_string())?;
@@ -150,9 +162,12 @@ fn check_file(args: &CheckArgs, path: &Path) -> Checked {
         };
         let report = model.check(&history, &options).map_err(|e| e.to_string())?;
         draw(args, &model, &history, &report)?;
+        if let Some(whom) = &args.second_opinion {
+            opinion = Some(second_opinion::ask(whom, path, &history, &model, &report, args.time_limit)?);
+        }
         Ok((history, report))
     })();
-    Checked { file, outcome }
+    Checked { file, outcome, opinion }
 }
 
 /// Writes the pictures that were asked for.

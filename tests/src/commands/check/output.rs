@@ -29,6 +29,9 @@ pub(super) fn text(checked: &Checked, named: bool) -> String {
         counts.open,
         report.elapsed.as_secs_f64()
     );
+    if let Some(opinion) = &checked.opinion {
+        text.push_str(&opinion.text(report));
+    }
     text
 }
 
@@ -89,6 +92,7 @@ impl Checked {
             "checked": report.checked,
             "keys": report.partitions,
             "annotations": history.annotations.len(),
+            "second_opinion": self.opinion.as_ref().map(super::Opinion::json),
             "seconds": report.elapsed.as_secs_f64(),
             "explanation_seconds": report.explained.as_secs_f64(),
         });
