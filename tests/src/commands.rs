@@ -38,6 +38,7 @@ Examples:
   plumbline check etcd_000.log --model cas-register --json
   plumbline check history.edn --html verdict.html --svg conflict.svg
   plumbline check history.edn --model cas-register --second-opinion knossos
+  plumbline check --follow store/latest/history.jsonl
 
 Exit codes: 0 linearizable, 1 not, 2 usage or environment error, 3 unknown.";
 

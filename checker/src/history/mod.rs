@@ -15,6 +15,7 @@ mod format;
 mod independent;
 mod json_lines;
 mod log_lines;
+mod stream;
 mod text;
 mod write;
 
@@ -24,6 +25,7 @@ pub use build::Builder;
 pub use error::{Problem, ReadError};
 pub use event::{Event, Kind, Process};
 pub use format::{Format, ReadOptions};
+pub use stream::Stream;
 pub use write::{Keys, Writer};
 
 use crate::Value;

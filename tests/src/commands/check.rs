@@ -4,6 +4,7 @@
 //! fault; 3: unknown (a limit was reached, or there was nothing to check). Of several files the worst counts.
 
 mod flags;
+mod follow;
 mod output;
 mod second_opinion;
 
@@ -19,6 +20,7 @@ use checker::{
     ReadOptions, Report, Value, Verdict,
 };
 
+use follow::Followed;
 use second_opinion::Opinion;
 pub use second_opinion::SecondOpinion;
 
@@ -81,6 +83,15 @@ pub struct CheckArgs {
     #[arg(long, value_name = "knossos|NAME=COMMAND", value_parser = SecondOpinion::from_str)]
     pub second_opinion: Option<SecondOpinion>,
 
+    /// Judge the file while it is being written, and stop at the first violation (exit code 1); SIGINT ends it with the verdict
+    /// so far. The state at the start is that of --initial, or nil. A pipe is followed to its end.
+    #[arg(long, conflicts_with = "second_opinion")]
+    pub follow: bool,
+
+    /// With --follow: take the history for complete when nothing was added for so long.
+    #[arg(long, value_name = "DURATION", value_parser = flags::duration, requires = "follow")]
+    pub until_idle: Option<Duration>,
+
     /// Write the verdict as a page for a browser: the conflict first, then the whole history to zoom and search in.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -103,6 +114,7 @@ struct Checked {
     file: String,
     outcome: Result<(History, Report), String>,
     opinion: Option<Opinion>,
+    followed: Option<Followed>,
 }
 
 /// Runs the command.
@@ -113,9 +125,12 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.files.len() > 1 && (args.html.is_some() || args.svg.is_some()) {
         anyhow::bail!("--html and --svg draw one history: name one file");
     }
+    if args.files.len() > 1 && args.follow {
+        anyhow::bail!("--follow follows one history: name one file");
+    }
     let mut checked = Vec::with_capacity(args.files.len());
     for file in &args.files {
-        let one = check_file(args, file);
+        let one = if args.follow { follow::follow(args, file) } else { check_file(args, file) };
         if let Err(error) = &one.outcome {
             tell(&format!("error: {error}"));
         } else if !args.json {
@@ -142,32 +157,49 @@ fn check_file(args: &CheckArgs, path: &Path) -> Checked {
     let outcome = (|| {
         let history =
             History::open(path, &ReadOptions { format: args.format.0 }).map_err(|e| e.to_string())?;
-        let history = if args.independent || (args.model == ModelName::KeyValue && history.has_key_tuples()) {
-            history.independent().map_err(|e| e.to_string())?
-        } else {
-            history
-        };
-        let options = ModelOptions {
-            initial: args.initial.clone(),
-            nil_reads: args.nil_reads,
-            failed_cas: args.failed_cas,
-        };
-        let model = Model::new(args.model, &options, &history)?;
-        let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
-        let options = CheckOptions {
-            algorithm: args.algorithm,
-            limits,
-            explanation: args.explain,
-            ..CheckOptions::default()
-        };
-        let report = model.check(&history, &options).map_err(|e| e.to_string())?;
+        let (model, history) = prepare(args, history)?;
+        let report = judge(args, &model, &history)?;
         draw(args, &model, &history, &report)?;
         if let Some(whom) = &args.second_opinion {
             opinion = Some(second_opinion::ask(whom, path, &history, &model, &report, args.time_limit)?);
         }
         Ok((history, report))
     })();
-    Checked { file, outcome, opinion }
+    Checked { file, outcome, opinion, followed: None }
+}
+
+/// Whether the values are tuples of a key and a value.
+fn tuples(args: &CheckArgs, history: &History) -> bool {
+    args.independent || (args.model == ModelName::KeyValue && history.has_key_tuples())
+}
+
+/// The history with its keys where they belong, and the specification for it.
+fn prepare(args: &CheckArgs, history: History) -> Result<(Model, History), String> {
+    let history = match tuples(args, &history) {
+        true => history.independent().map_err(|e| e.to_string())?,
+        false => history,
+    };
+    Ok((specification(args, &history)?, history))
+}
+
+fn specification(args: &CheckArgs, history: &History) -> Result<Model, String> {
+    let options = ModelOptions {
+        initial: args.initial.clone(),
+        nil_reads: args.nil_reads,
+        failed_cas: args.failed_cas,
+    };
+    Model::new(args.model, &options, history)
+}
+
+fn judge(args: &CheckArgs, model: &Model, history: &History) -> Result<Report, String> {
+    let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
+    let options = CheckOptions {
+        algorithm: args.algorithm,
+        limits,
+        explanation: args.explain,
+        ..CheckOptions::default()
+    };
+    model.check(history, &options).map_err(|e| e.to_string())
 }
 
 /// Writes the pictures that were asked for.

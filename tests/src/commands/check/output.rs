@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use checker::{Explanation, History, ReadFault, Sequential, Verdict};
 use serde_json::{Value, json};
 
+use super::follow::{End, Followed};
 use super::{CheckArgs, Checked};
 
 /// What came of one file, for people; `named` says which.
@@ -29,6 +30,14 @@ pub(super) fn text(checked: &Checked, named: bool) -> String {
         counts.open,
         report.elapsed.as_secs_f64()
     );
+    if let Some(Followed { looks, line, end }) = &checked.followed {
+        let end = match end {
+            End::Violation => "stopped at the violation",
+            End::History => "the history has ended",
+            End::Told => "told to stop",
+        };
+        let _ = writeln!(text, "  followed to line {line} and judged {looks} times; {end}");
+    }
     if let Some(opinion) = &checked.opinion {
         text.push_str(&opinion.text(report));
     }
@@ -92,6 +101,15 @@ impl Checked {
             "checked": report.checked,
             "keys": report.partitions,
             "annotations": history.annotations.len(),
+            "followed": self.followed.as_ref().map(|followed| json!({
+                "line": followed.line,
+                "looks": followed.looks,
+                "end": match followed.end {
+                    End::Violation => "violation",
+                    End::History => "history",
+                    End::Told => "told",
+                },
+            })),
             "second_opinion": self.opinion.as_ref().map(super::Opinion::json),
             "seconds": report.elapsed.as_secs_f64(),
             "explanation_seconds": report.explained.as_secs_f64(),
