@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod model;
 pub mod run;
+mod subprocess;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use checker::{History, Model, Value};
 
 use super::export::Asked;
-use super::{finish, tail};
+use crate::commands::subprocess::{finish, tail};
 
 /// The release that is asked for where one is fetched.
 const VERSION: &str = "0.3.15";
