@@ -26,8 +26,7 @@ pub struct CheckOptions {
     pub limits: Limits,
     /// Threads; as many as there are cores if not given.
     pub threads: Option<NonZero<usize>>,
-    /// Time for explaining a "no", at most [`Limits::EXPLANATION`] and the time limit. The verdict never waits for it: what is
-    /// not found in this time is said to be unknown.
+    /// Time for explaining a "no"; not more than the time limit. What is not found until then is said to be unknown.
     pub explanation: Duration,
 }
 

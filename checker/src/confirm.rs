@@ -22,7 +22,9 @@ use crate::{Access, Specification, Value};
 const MOST: usize = 1 << 17;
 
 /// The most states that are ever met while calls may take effect again and again: there may be no end to them.
-const FEW: usize = 1 << 10;
+const FEW: usize = 1 << 13;
+/// The most steps of one walk; far less than a second.
+const STEPS: u64 = 1 << 20;
 
 /// What the judge says of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +181,7 @@ impl<'a, S: Specification> Walk<'a, S> {
             let candidates = if fresh { self.open.clone() } else { vec![call] };
             for next in candidates {
                 self.steps += 1;
-                if self.steps.is_multiple_of(1024) && self.budget.check().is_err() {
+                if self.steps > STEPS || self.steps.is_multiple_of(1024) && self.budget.check().is_err() {
                     return None;
                 }
                 let most = if self.again { FEW } else { MOST };

@@ -8,7 +8,7 @@ use crate::check::{CheckOptions, operations};
 use crate::confirm::{Confirmed, confirm, states_before};
 use crate::decision::Refutation;
 use crate::ends::continuations;
-use crate::limits::{Budget, Limits};
+use crate::limits::Budget;
 use crate::partition::{Call, FOREVER, Partition};
 use crate::registers::before;
 use crate::sequential::Sequential;
@@ -23,7 +23,7 @@ const WRITERS: usize = 2;
 
 /// The shares of an explanation's time: half of it for the conflict, then these for what else is asked.
 pub(crate) fn allowance(options: &CheckOptions, part: u32) -> Budget {
-    let all = options.explanation.min(Limits::EXPLANATION).min(options.limits.time);
+    let all = options.explanation.min(options.limits.time);
     Budget::until(&options.limits, all.checked_div(part).unwrap_or(Duration::ZERO))
 }
 

@@ -46,7 +46,7 @@
 //! debugging and confirmed by an independent judge; a judge who disagrees is an error, not a verdict. For registers it says
 //! what is wrong with the read: a value nobody wrote, or how stale it is, by how many writes and how much time
 //! ([`ReadFault`]). Last, what the whole history still is: sequentially consistent, or not even that ([`Sequential`]). All
-//! this takes at most [`CheckOptions::explanation`] (two seconds unless less is asked for); what is not found by then is
+//! this takes at most [`CheckOptions::explanation`] (two seconds unless something else is asked for); what is not found by then is
 //! said to be unknown, the verdict stands. A [`picture::Picture`] shows it all: a page for a browser, a drawing for a report.
 //!
 //! # What this does not do (yet)

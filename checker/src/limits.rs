@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 /// What a check may use, and a way to stop it.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Wall-clock time for the decision; explaining it may take as long again, at most [`Limits::EXPLANATION`].
+    /// Wall-clock time for the decision; explaining it may take as long again, at most
+    /// [`crate::CheckOptions::explanation`].
     pub time: Duration,
     /// Memory for the searches of all threads together, in bytes (the history itself is not counted).
     pub memory_bytes: u64,
@@ -16,7 +17,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most time that is spent on explaining a "no".
+    /// Time for explaining a "no" where nothing else is asked for.
     pub const EXPLANATION: Duration = Duration::from_secs(2);
 }
 

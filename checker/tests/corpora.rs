@@ -57,7 +57,9 @@ fn cases(corpora: &Path) -> Vec<Case> {
 
 fn check(case: &Case, algorithm: Algorithm, seconds: u64) -> Report {
     let limits = Limits { time: Duration::from_secs(seconds), memory_bytes: 2 << 30, ..Limits::default() };
-    let options = CheckOptions { algorithm, limits, ..CheckOptions::default() };
+    // The effort is bounded in steps, long before this; a busy machine must not change what is found.
+    let explanation = Duration::from_secs(seconds);
+    let options = CheckOptions { algorithm, limits, explanation, ..CheckOptions::default() };
     case.model.check(&case.history, &options).expect("a history of this kind")
 }
 

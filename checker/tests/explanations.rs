@@ -40,7 +40,7 @@ fn explain_within(history: &History, model: ModelName, explanation: Duration) ->
 }
 
 fn explain(history: &History) -> Explanation {
-    explain_within(history, ModelName::CasRegister, Duration::from_secs(2))
+    explain_within(history, ModelName::CasRegister, Duration::from_secs(60))
 }
 
 const STALE: &str = "

@@ -10,6 +10,9 @@ use crate::partition::Partition;
 /// The most words that are remembered about configurations: 128 MiB.
 const MOST_WORDS: usize = 1 << 25;
 
+/// The most steps: well under a second. Most questions are answered in far fewer, or not in many more either.
+const STEPS: u64 = 1 << 17;
+
 /// How far each process is, then the number of each partition's state.
 type Configuration = Box<[u32]>;
 
@@ -61,6 +64,9 @@ impl<S: Specification> Search<'_, S> {
         let mut steps = 0_u64;
         while let Some(frame) = stack.last_mut() {
             steps += 1;
+            if steps > STEPS {
+                return Answer::Unknown("too many interleavings");
+            }
             if steps.is_multiple_of(256) && budget.check().is_err() {
                 return Answer::Unknown("out of time");
             }

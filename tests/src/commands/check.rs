@@ -73,7 +73,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = flags::bytes)]
     pub memory: u64,
 
-    /// Time for explaining a "no", at most 2s; what is not found until then is said to be unknown. 0s: the verdict alone.
+    /// Time for explaining a "no"; what is not found until then is said to be unknown. 0s: the verdict alone.
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = flags::duration_or_none)]
     pub explain: Duration,
 

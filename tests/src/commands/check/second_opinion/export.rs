@@ -21,41 +21,43 @@ impl Asked {
     /// # Errors
     /// If it has no such question.
     pub(super) fn new(model: &Model, history: &History) -> Result<Self, String> {
-        match model {
-            Model::Registers(spec) => {
-                let failed = |op: &Operation| &*op.f == "cas" && op.outcome == Outcome::Fail;
-                if spec.failed_cas_observes && history.operations.iter().any(failed) {
-                    return Err("Knossos drops failed compare-and-sets and cannot be asked what they observed: compare \
-                                with --failed-cas drop"
-                        .to_owned());
-                }
-                if history.operations.iter().any(|op| &*op.f == "append") {
-                    return Err("Knossos has no model with appends to strings".to_owned());
-                }
-                let nil_is_a_value = !spec.nil_reads_any;
-                let initial = written(&spec.initial, nil_is_a_value);
-                Ok(Self { model: "cas-register", initial, nil_is_a_value })
+        if let Model::Registers(spec) = model {
+            let failed = |op: &Operation| &*op.f == "cas" && op.outcome == Outcome::Fail;
+            if spec.failed_cas_observes && history.operations.iter().any(failed) {
+                return Err("Knossos drops failed compare-and-sets and cannot be asked what they observed: compare with \
+                            --failed-cas drop"
+                    .to_owned());
             }
-            Model::MultiRegister(spec) => {
-                let mut registers = spec.initial.clone();
-                for operation in &history.operations {
-                    for step in operation.effective().items().unwrap_or_default() {
-                        if let Some([_, register, _]) = step.items() {
-                            registers.entry(register.clone()).or_insert_with(|| spec.default.clone());
-                        }
+            if history.operations.iter().any(|op| &*op.f == "append") {
+                return Err("Knossos has no model with appends to strings".to_owned());
+            }
+            let nil_is_a_value = !spec.nil_reads_any;
+            let initial = written(&spec.initial, nil_is_a_value);
+            return Ok(Self { model: "cas-register", initial, nil_is_a_value });
+        }
+        if let Model::MultiRegister(spec) = model {
+            let mut registers = spec.initial.clone();
+            for operation in &history.operations {
+                for step in operation.effective().items().unwrap_or_default() {
+                    if let Some([_, register, _]) = step.items() {
+                        registers.entry(register.clone()).or_insert_with(|| spec.default.clone());
                     }
                 }
-                if !spec.nil_reads_any {
-                    return Err("Knossos' multi-register takes any read of nil for granted: compare with --nil-reads any"
-                        .to_owned());
-                }
-                let initial = Value::map(registers.into_iter().collect());
-                Ok(Self { model: "multi-register", initial, nil_is_a_value: false })
             }
+            if !spec.nil_reads_any {
+                return Err(
+                    "Knossos' multi-register takes any read of nil for granted: compare with --nil-reads any"
+                        .to_owned(),
+                );
+            }
+            let initial = Value::map(registers.into_iter().collect());
+            return Ok(Self { model: "multi-register", initial, nil_is_a_value: false });
+        }
+        match model {
             Model::Mutex(spec) if !spec.held => {
                 Ok(Self { model: "mutex", initial: Value::Nil, nil_is_a_value: false })
             }
-            Model::Mutex(_) => Err("Knossos' mutex starts free".to_owned()),
+            _ => Err("Knossos has no such model, or not with this start".to_owned()),
         }
     }
 
