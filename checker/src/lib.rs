@@ -53,7 +53,8 @@
 //!
 //! - The polynomial short cut covers registers with one writer per observed value; everything else is searched, and the
 //!   search is exponential in the worst case, as the problem is (NP-complete). The limits hold, the answer is then *unknown*.
-//! - No just-in-time algorithm of its own, no race of algorithms, no online mode.
+//! - No just-in-time algorithm of its own, no race of algorithms. A history that is still being written
+//!   ([`history::Stream`]) is judged anew as it grows (`plumbline check --follow`); nothing is kept from one look to the next.
 //! - Specifications for sets, queues, stacks, counters and lists are not included; the trait takes yours.
 //! - The explanation shows one conflict of one key, not all. How stale a read is, is a lower bound for that read, not the Δ or
 //!   *k* of the whole history. Sequential consistency is often left unknown where values have several writers.

@@ -5,6 +5,8 @@
 //!                                                                                                     operations
 //!   Writer ◄── Event (the harness, while it runs)                                                     annotations
 //! ```
+//!
+//! A history that is still being written comes as a [`Stream`] of events; [`Builder::so_far`] is the history up to the last.
 
 mod build;
 mod edn;

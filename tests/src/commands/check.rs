@@ -2,6 +2,12 @@
 //!
 //! The verdict in one line first, then where to look. Exit code 0: linearizable; 1: not; 2: the file or the command line is at
 //! fault; 3: unknown (a limit was reached, or there was nothing to check). Of several files the worst counts.
+//!
+//! ```text
+//!   FILE ──► History ──► judge ──► output    text, --json
+//!     ▲                    ▲       draw      --html, --svg
+//!   follow: again and again┘       second_opinion: Knossos, or any command, on the same history; to disagree is an error
+//! ```
 
 mod flags;
 mod follow;
