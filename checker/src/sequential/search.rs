@@ -11,7 +11,7 @@ use crate::partition::Partition;
 const MOST_WORDS: usize = 1 << 25;
 
 /// The most steps: well under a second. Most questions are answered in far fewer, or not in many more either.
-const STEPS: u64 = 1 << 17;
+const STEPS: u64 = 1 << 18;
 
 /// How far each process is, then the number of each partition's state.
 type Configuration = Box<[u32]>;
