@@ -4,21 +4,22 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::decide::{Algorithm, decide};
 use crate::decision::{Decision, Progress, Refutation};
-use crate::explain::explain;
+use crate::explain::{allowance, explain};
 use crate::history::History;
 use crate::limits::{Budget, Limits, Stopped};
 use crate::partition::{Partition, split};
+use crate::sequential::sequential;
 use crate::spec::with_specification;
 use crate::validate::{InvalidWitness, Linearization, validate};
 use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
 use crate::{Model, Specification};
 
 /// How to check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CheckOptions {
     /// The algorithm.
     pub algorithm: Algorithm,
@@ -26,6 +27,19 @@ pub struct CheckOptions {
     pub limits: Limits,
     /// Threads; as many as there are cores if not given.
     pub threads: Option<NonZero<usize>>,
+    /// Time for explaining a "no"; not more than the time limit. What is not found until then is said to be unknown.
+    pub explanation: Duration,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::default(),
+            limits: Limits::default(),
+            threads: None,
+            explanation: Limits::EXPLANATION,
+        }
+    }
 }
 
 /// Steps of search that every key gets before any key gets more.
@@ -44,11 +58,20 @@ pub fn check<S: Specification>(
     let partitions =
         split(spec, history).map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
     let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
-    let verdict = if checked == 0 {
-        Verdict::Unknown { reason: Unknown::NothingToCheck }
+    let judged = if checked == 0 {
+        Judged::Verdict(Verdict::Unknown { reason: Unknown::NothingToCheck })
     } else {
         let taken = history.memory() + partitions.iter().map(Partition::memory).sum::<usize>();
         judge(spec, &partitions, taken, options)?
+    };
+    let elapsed = start.elapsed();
+    let verdict = match judged {
+        Judged::Verdict(verdict) => verdict,
+        Judged::Illegal(which, refutation) => {
+            let mut explanation = explain(spec, &partitions, which, &refutation, options)?;
+            explanation.sequential = sequential(spec, history, &partitions, which, &allowance(options, 4));
+            Verdict::NotLinearizable { explanation: Box::new(explanation) }
+        }
     };
     Ok(Report {
         verdict,
@@ -57,7 +80,8 @@ pub fn check<S: Specification>(
         counts: history.counts,
         checked,
         partitions: partitions.len(),
-        elapsed: start.elapsed(),
+        elapsed,
+        explained: start.elapsed().saturating_sub(elapsed),
     })
 }
 
@@ -71,12 +95,19 @@ impl Model {
     }
 }
 
+/// An answer, not yet explained.
+enum Judged {
+    Verdict(Verdict),
+    /// That partition has no linearization.
+    Illegal(usize, Refutation),
+}
+
 fn judge<S: Specification>(
     spec: &S,
     partitions: &[Partition<S::Op>],
     taken: usize,
     options: &CheckOptions,
-) -> Result<Verdict, CheckError> {
+) -> Result<Judged, CheckError> {
     let budget = Budget::new(&options.limits);
     budget.charge(taken);
     let mut open: Vec<usize> = (0..partitions.len()).collect();
@@ -101,8 +132,7 @@ fn judge<S: Specification>(
                     }
                 }
                 Ok(Answer::Illegal(refutation)) => {
-                    let explanation = Box::new(explain(spec, partition, &refutation, options));
-                    return Ok(Verdict::NotLinearizable { explanation });
+                    return Ok(Judged::Illegal(which, refutation));
                 }
                 Ok(Answer::Undecided(Stopped::Share, _)) => open.push(which),
                 Ok(Answer::Undecided(reason, progress)) => {
@@ -118,14 +148,14 @@ fn judge<S: Specification>(
         if let Some((reason, _)) = stopped.first() {
             let reason = *reason;
             let undecided = stopped.into_iter().map(|(_, undecided)| undecided).collect();
-            return Ok(Verdict::Unknown {
+            return Ok(Judged::Verdict(Verdict::Unknown {
                 reason: match reason {
                     Stopped::Memory => Unknown::Memory(undecided),
                     Stopped::Cancelled => Unknown::Cancelled(undecided),
                     Stopped::Inapplicable => Unknown::Inapplicable(undecided),
                     Stopped::Time | Stopped::Share => Unknown::Time(undecided),
                 },
-            });
+            }));
         }
     }
     // A partition without an answer is no pass, however it came about.
@@ -135,9 +165,9 @@ fn judge<S: Specification>(
         let progress = |which: usize| furthest.get(which).copied().unwrap_or_default();
         let undecided =
             unanswered().map(|which| Undecided { key: key(which), progress: progress(which) }).collect();
-        return Ok(Verdict::Unknown { reason: Unknown::Time(undecided) });
+        return Ok(Judged::Verdict(Verdict::Unknown { reason: Unknown::Time(undecided) }));
     }
-    Ok(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() })
+    Ok(Judged::Verdict(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() }))
 }
 
 /// An answer whose witness was replayed.

@@ -1,27 +1,52 @@
-//! Why not: the fewest operations that contradict each other.
+//! Why not: how far an order could be taken, why it goes no further, and the fewest operations that contradict each other.
+
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
 
 use crate::check::{CheckOptions, operations};
-use crate::decide::{Algorithm, decide};
-use crate::decision::{Decision, Refutation};
-use crate::limits::{Budget, Limits, Stopped};
+use crate::confirm::{Confirmed, confirm, states_before};
+use crate::decision::Refutation;
+use crate::ends::continuations;
+use crate::limits::Budget;
 use crate::partition::{Call, FOREVER, Partition};
 use crate::registers::before;
-use crate::verdict::Explanation;
+use crate::sequential::Sequential;
+use crate::shrink::shrink;
+use crate::staleness::read_fault;
+use crate::validate::validate;
+use crate::verdict::{CheckError, End, Explanation};
 use crate::{Access, Specification};
 
-/// Steps of search for each attempt to make a conflict smaller.
-const SHARE: u64 = 10_000;
 /// Writers shown for each value.
 const WRITERS: usize = 2;
 
+/// The shares of an explanation's time: half of it for the conflict, then these for what else is asked.
+pub(crate) fn allowance(options: &CheckOptions, part: u32) -> Budget {
+    let all = options.explanation.min(options.limits.time);
+    Budget::until(&options.limits, all.checked_div(part).unwrap_or(Duration::ZERO))
+}
+
 pub(crate) fn explain<S: Specification>(
     spec: &S,
-    partition: &Partition<S::Op>,
+    partitions: &[Partition<S::Op>],
+    which: usize,
     refutation: &Refutation,
     options: &CheckOptions,
-) -> Explanation {
-    let budget = Budget::until(&options.limits, Limits::EXPLANATION.min(options.limits.time));
-    let (conflict, minimal) = shrink(spec, partition, refutation, options.algorithm, &budget);
+) -> Result<Explanation, CheckError> {
+    let empty = Partition { key: None, kinds: Vec::new(), calls: Vec::new() };
+    let partition = partitions.get(which).unwrap_or(&empty);
+    let conflict = shrink(spec, partition, refutation.blocked, options.algorithm, &allowance(options, 2));
+    let ids: Vec<u32> = conflict.calls.iter().map(|call| call.operation).collect();
+    let until = partition.calls.get(refutation.blocked as usize).map_or(FOREVER, |call| call.returned);
+    let confirmed = match confirmed(spec, partition, &ids, until, &allowance(options, 8)) {
+        Confirmed::Yes => true,
+        Confirmed::Unknown => false,
+        Confirmed::No => {
+            let key = partition.key.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+            return Err(CheckError::InvalidConflict { key, operations: ids });
+        }
+    };
     let blocked = partition.calls.get(refutation.blocked as usize).copied();
     let concurrent = partition.calls.iter().filter(|call| {
         blocked.is_some_and(|blocked| {
@@ -30,99 +55,109 @@ pub(crate) fn explain<S: Specification>(
         })
     });
     let concurrent = concurrent.map(|call| call.operation).collect();
-    Explanation {
+    let way = way(spec, partition, refutation, until, &allowance(options, 8));
+    let related = writers(spec, partition, &conflict.calls);
+    Ok(Explanation {
         key: partition.key.clone(),
-        prefix: operations(partition, &refutation.order),
-        states: refutation.states.clone(),
+        prefix: way.prefix,
+        prefix_complete: way.prefix_complete,
+        states: way.states,
+        states_complete: way.states_complete,
+        ends: way.ends,
+        ends_complete: way.ends_complete,
         blocked: blocked.map_or(0, |call| call.operation),
         concurrent,
-        related: operations(partition, &writers(spec, partition, &conflict)),
-        conflict: operations(partition, &conflict),
-        minimal,
-    }
+        related,
+        minimal: conflict.minimal,
+        confirmed,
+        read_fault: read_fault(spec, partition, &conflict.calls),
+        conflict: ids,
+        sequential: Sequential::default(),
+    })
 }
 
-/// Makes a conflict small: which calls contradict each other even if any of the others had never happened?
-///
-/// Calls are made *optional* in chunks, from half of them down to single ones. If there is still no linearization they
-/// stay optional. What is required at the end is a contradiction among those calls alone. (Taking calls out instead would
-/// make contradictions that are none: without its write, every read is wrong.) This is delta debugging by complements
-/// (Zeller & Hildebrandt 2002). Returns the calls, and whether each of them was tried.
-fn shrink<S: Specification>(
+/// The judge's word on a conflict: those operations happened, all others of this key may have, up to `until`.
+fn confirmed<S: Specification>(
+    spec: &S,
+    partition: &Partition<S::Op>,
+    conflict: &[u32],
+    until: u32,
+    budget: &Budget,
+) -> Confirmed {
+    let held: FxHashSet<u32> = conflict.iter().copied().collect();
+    let weaken = |call: &Call| Call { optional: call.optional || !held.contains(&call.operation), ..*call };
+    let calls: Vec<Call> = before(&partition.calls, until).iter().map(weaken).collect();
+    confirm(spec, &partition.kinds, &calls, budget)
+}
+
+/// How far an order could be taken, and why no further.
+struct Way {
+    prefix: Vec<u32>,
+    prefix_complete: bool,
+    states: Vec<String>,
+    states_complete: bool,
+    ends: Vec<End>,
+    ends_complete: bool,
+}
+
+fn way<S: Specification>(
     spec: &S,
     partition: &Partition<S::Op>,
     refutation: &Refutation,
-    algorithm: Algorithm,
+    until: u32,
     budget: &Budget,
-) -> (Vec<u32>, bool) {
-    let until = partition.calls.get(refutation.blocked as usize).map_or(FOREVER, |call| call.returned);
-    let pure: Vec<bool> = partition.kinds.iter().map(|op| spec.is_pure(op)).collect();
-    let mut calls = before(&partition.calls, until);
-    let required = |(at, call): (usize, &Call)| u32::try_from(at).ok().filter(|_| call.required());
-    let mut held: Vec<u32> = calls.iter().enumerate().filter_map(required).collect();
-    let mut chunk = held.len().div_ceil(2);
-    let mut complete = true;
-    while chunk > 0 {
-        let mut start = 0;
-        while start < held.len() {
-            let end = (start + chunk).min(held.len());
-            let mut fewer = calls.clone();
-            for id in held.get(start..end).unwrap_or_default() {
-                if let Some(call) = fewer.get_mut(*id as usize) {
-                    call.optional = true;
-                }
-            }
-            match attempt(spec, partition, &pure, &fewer, algorithm, budget) {
-                Decision::Illegal(_) => {
-                    calls = fewer;
-                    held.drain(start..end);
-                }
-                Decision::Legal(_) => start = end,
-                Decision::Undecided(Stopped::Share, _) => {
-                    complete = false;
-                    start = end;
-                }
-                Decision::Undecided(..) => return (held, false),
-            }
+) -> Way {
+    let mut way = Way {
+        prefix: operations(partition, &refutation.order),
+        prefix_complete: false,
+        states: refutation.states.clone(),
+        states_complete: false,
+        ends: Vec::new(),
+        ends_complete: false,
+    };
+    // Everything that returned before `blocked` did: is the order a linearization of that?
+    let calls = before(&partition.calls, until.saturating_sub(1));
+    let cut = Partition { key: partition.key.clone(), kinds: partition.kinds.clone(), calls };
+    if let Ok(end) = validate(spec, &cut, &refutation.order) {
+        way.prefix_complete = true;
+        let order = &refutation.order;
+        if let Some(all) = continuations(spec, partition, order, end, refutation.blocked, budget) {
+            let end = |found: &crate::ends::Continuation<S::State>| End {
+                through: operations(partition, &found.calls),
+                state: spec.describe_state(&found.state),
+            };
+            way.ends = all.found.iter().map(end).collect();
+            way.ends_complete = all.complete;
         }
-        chunk = if chunk == 1 { 0 } else { chunk.div_ceil(2) };
     }
-    (held, complete)
-}
-
-fn attempt<S: Specification>(
-    spec: &S,
-    partition: &Partition<S::Op>,
-    pure: &[bool],
-    calls: &[Call],
-    algorithm: Algorithm,
-    budget: &Budget,
-) -> Decision {
-    // An optional read says nothing.
-    let says = |call: &&Call| call.required() || !pure.get(call.kind as usize).copied().unwrap_or(false);
-    let calls: Vec<Call> = calls.iter().filter(says).copied().collect();
-    decide(spec, &partition.kinds, &calls, algorithm, budget, SHARE)
+    let cut = before(&partition.calls, until);
+    if let Some(states) = states_before(spec, &partition.kinds, &cut, until, budget) {
+        let mut states: Vec<String> = states.iter().map(|state| spec.describe_state(state)).collect();
+        states.sort_unstable();
+        states.dedup();
+        way.states_complete = states.len() <= Refutation::MOST_STATES;
+        states.truncate(Refutation::MOST_STATES);
+        way.states = states;
+    }
+    way
 }
 
 /// The last calls that wrote what `conflict` saw, if the object is a register.
-fn writers<S: Specification>(spec: &S, partition: &Partition<S::Op>, conflict: &[u32]) -> Vec<u32> {
-    let access = |id: u32| {
-        let call = partition.calls.get(id as usize)?;
-        Some((spec.access(partition.kinds.get(call.kind as usize)?)?, *call))
-    };
+fn writers<S: Specification>(spec: &S, partition: &Partition<S::Op>, conflict: &[Call]) -> Vec<u32> {
+    let access = |call: &Call| spec.access(partition.kinds.get(call.kind as usize)?);
     let mut writers = Vec::new();
-    for id in conflict {
-        let Some((Access::Read(seen) | Access::Cas(seen, _), call)) = access(*id) else { continue };
-        let wrote = |other: &u32| match access(*other) {
-            Some((Access::Write(value) | Access::Cas(_, value), writer)) => {
-                value == seen && writer.invoked < call.returned
+    for call in conflict {
+        let Some(Access::Read(seen) | Access::Cas(seen, _)) = access(call) else { continue };
+        let wrote = |other: &Call| match access(other) {
+            Some(Access::Write(value) | Access::Cas(_, value)) => {
+                value == seen && other.invoked < call.returned && other.operation != call.operation
             }
             _ => false,
         };
-        let all = 0..u32::try_from(partition.calls.len()).unwrap_or(0);
-        let last: Vec<u32> = all.rev().filter(wrote).filter(|other| other != id).take(WRITERS).collect();
-        writers.extend(last.into_iter().filter(|other| !conflict.contains(other)));
+        let last = partition.calls.iter().rev().filter(|other| wrote(other)).take(WRITERS);
+        writers.extend(last.map(|call| call.operation));
     }
+    writers.retain(|writer| !conflict.iter().any(|call| call.operation == *writer));
     writers.sort_unstable();
     writers.dedup();
     writers

@@ -8,8 +8,8 @@
 //!   file ──► history ──► partition ──► decide ──────────────► validate ──► Verdict
 //!            edn,        one per       unique: n log n,        replays      Linearizable { witness }
 //!            json lines, part          registers, collections  the witness  NotLinearizable { explanation }
-//!            log lines     ▲           wgl, linear: searches                Unknown { reason }
-//!              ▲           │                ▲
+//!            log lines     ▲           wgl, linear: searches       shrink   Unknown { reason }
+//!              ▲           │                ▲                  makes a "no" small; confirm is its judge
 //!            generate     spec: register, cas-register, write-once, kv, multi-register, append-list, set,
 //!            (with              counter, fifo-queue, unordered-queue, stack, mutex, reentrant-mutex,
 //!             points)           your own ([`Specification`], 30 lines)
@@ -63,17 +63,34 @@
 //! order of events in the file is real time; clocks are only checked for running backwards. A process has one open
 //! operation at a time, and after an `info` it never comes back.
 //!
+//! # What a "no" says
+//!
+//! An [`Explanation`] names the operation that could not be placed, one of the longest orders of what came before it
+//! (replayed by the validator), the states that were possible, and where each way to go on leads. Then the *conflict*: a
+//! minimal set of operations that contradict each other even if any of the others had never happened. It is found by delta
+//! debugging and confirmed by an independent judge; a judge who disagrees is an error, not a verdict. For registers it says
+//! what is wrong with the read: a value nobody wrote, or how stale it is, by how many writes and how much time
+//! ([`ReadFault`]). Last, what the whole history still is: sequentially consistent, or not even that ([`Sequential`]). All
+//! this takes at most [`CheckOptions::explanation`] (two seconds unless something else is asked for); what is not found by then is
+//! said to be unknown, the verdict stands. A [`picture::Picture`] shows it all: a page for a browser, a drawing for a report.
+//!
 //! # What this does not do
 //!
 //! - Beyond `unique`, deciding is exponential in the worst case, as the problem is (NP-complete). The limits hold.
 //! - `unique` is silent where some value that was seen has two writers (a `delete` writes absence again and again), and for
 //!   collections with takes of unknown outcome where they could matter; `auto` then searches.
 //! - Transactions (multi-register, append-list `txn`) are searched, not inferred from versions as Elle does.
+//! - A history that is still being written ([`history::Stream`]) is judged anew as it grows (`plumbline check --follow`); nothing is
+//!   kept from one look to the next.
+//! - The explanation shows one conflict of one key, not all. How stale a read is, is a lower bound for that read, not the Δ or
+//!   *k* of the whole history. Sequential consistency is often left unknown where values have several writers.
 
 mod check;
 mod collections;
+mod confirm;
 mod decide;
 mod decision;
+mod ends;
 mod explain;
 pub mod generate;
 pub mod history;
@@ -84,9 +101,13 @@ pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
 mod partition;
+pub mod picture;
 mod registers;
 mod render;
+mod sequential;
+mod shrink;
 pub mod spec;
+mod staleness;
 mod unique;
 mod validate;
 mod value;
@@ -101,9 +122,11 @@ pub use history::{
     ReadOptions, Writer,
 };
 pub use limits::Limits;
+pub use sequential::Sequential;
 pub use spec::{
     Access, Discipline, FailedCas, Handling, Model, ModelName, ModelOptions, NilReads, Specification, Unfit,
 };
+pub use staleness::{ReadFault, Staleness};
 pub use validate::{InvalidWitness, Linearization};
 pub use value::Value;
-pub use verdict::{CheckError, Explanation, Report, Undecided, Unknown, Verdict};
+pub use verdict::{CheckError, End, Explanation, Report, Undecided, Unknown, Verdict};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 /// What a check may use, and a way to stop it.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Wall-clock time for the decision; making an explanation small may take as long again, at most
-    /// [`Limits::EXPLANATION`].
+    /// Wall-clock time for the decision; explaining it may take as long again, at most
+    /// [`crate::CheckOptions::explanation`].
     pub time: Duration,
     /// Memory for the history and the searches of all threads together, in bytes. What the program takes beside that (its own
     /// code, what the allocator holds back) is a few MiB and a few per cent.
@@ -18,7 +18,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most time that is spent on making an explanation small.
+    /// Time for explaining a "no" where nothing else is asked for.
     pub const EXPLANATION: Duration = Duration::from_secs(2);
 }
 

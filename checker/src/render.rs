@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use crate::sequential::Sequential;
+use crate::staleness::ReadFault;
 use crate::verdict::{Explanation, Report, Verdict};
 use crate::{History, Operation, Outcome};
 
 /// How many operations are drawn or listed at most.
 const MOST: usize = 24;
+/// How much of the end of an order is told, and how many of its continuations.
+const LAST: usize = 6;
 
 impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,23 +65,18 @@ impl Explanation {
         let get = |id: &u32| history.operations.get(*id as usize);
         let Some(blocked) = get(&self.blocked) else { return Ok(()) };
         writeln!(out, "cannot be linearized: {}", located(&history.name, blocked))?;
-        if !self.states.is_empty() {
-            writeln!(out, "  states possible just before it had to happen: {}", self.states.join(" | "))?;
-        }
-        let tail: Vec<_> = self.prefix.iter().rev().take(6).filter_map(get).collect();
-        if tail.is_empty() {
-            writeln!(out, "  nothing had been linearized before it")?;
-        } else {
-            let tail: Vec<_> =
-                tail.iter().rev().map(|op| format!("{op} (line {})", op.invoked.line)).collect();
-            let all = self.prefix.len();
-            writeln!(out, "  longest order ({all} operations) ends: {}", tail.join(", "))?;
-        }
-        let minimal = if self.minimal { "" } else { "; perhaps not all are needed" };
+        self.write_fault(history, out)?;
+        self.write_way(history, out)?;
+        let sure = match (self.minimal, self.confirmed) {
+            (true, true) => "",
+            (true, false) => "; too many orders for the independent judge",
+            (false, true) => "; perhaps not all are needed",
+            (false, false) => "; perhaps not all are needed, and too many orders for the independent judge",
+        };
         let many = self.conflict.len();
         writeln!(
             out,
-            "{many} {} already, even if any of the others had never happened{minimal}:",
+            "{many} {} already, even if any of the others had never happened{sure}:",
             if many == 1 { "operation is impossible" } else { "operations conflict" }
         )?;
         let context = |id: &u32| self.related.contains(id);
@@ -96,8 +95,106 @@ impl Explanation {
                 writeln!(out, "  … and {} more", concurrent.len() - MOST)?;
             }
         }
-        Ok(())
+        self.write_sequential(history, out)
     }
+
+    /// How far an order could be taken, and why no further.
+    fn write_way(&self, history: &History, out: &mut String) -> std::fmt::Result {
+        let names = |ids: &[u32]| {
+            let name = |id: &u32| history.operations.get(*id as usize).map(named);
+            ids.iter().filter_map(name).collect::<Vec<_>>().join(", ")
+        };
+        if self.prefix.is_empty() {
+            writeln!(out, "  nothing had been linearized before it")?;
+        } else {
+            let (all, tail) = (self.prefix.len(), self.prefix.len().saturating_sub(LAST));
+            let longest = if self.prefix_complete { "longest order" } else { "an order" };
+            let tail = names(self.prefix.get(tail..).unwrap_or_default());
+            writeln!(out, "  {longest} ({all} operations) ends: {tail}")?;
+        }
+        if !self.states.is_empty() {
+            let more = if self.states_complete { "" } else { " | perhaps others" };
+            writeln!(out, "  states possible when it had to happen: {}{more}", self.states.join(" | "))?;
+        }
+        if self.ends.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "  every way to go on fails, since it is not legal")?;
+        for end in self.ends.iter().take(LAST) {
+            match end.through.as_slice() {
+                [] => writeln!(out, "    at once, in state {}", end.state)?,
+                through => writeln!(out, "    in state {} after {}", end.state, names(through))?,
+            }
+        }
+        match self.ends.len().saturating_sub(LAST) {
+            0 if self.ends_complete => Ok(()),
+            0 => writeln!(out, "    nor in others"),
+            more => writeln!(out, "    nor in {more} other states"),
+        }
+    }
+
+    fn write_fault(&self, history: &History, out: &mut String) -> std::fmt::Result {
+        match self.read_fault.and_then(|fault| fault.describe(history)) {
+            Some(said) => writeln!(out, "  {said}"),
+            None => Ok(()),
+        }
+    }
+
+    fn write_sequential(&self, history: &History, out: &mut String) -> std::fmt::Result {
+        match &self.sequential {
+            Sequential::Yes { .. } => {
+                writeln!(out, "what it still is: sequentially consistent (each process' own order holds)")
+            }
+            Sequential::Unknown { reason } => {
+                writeln!(out, "what it still is: unknown whether sequentially consistent ({reason})")
+            }
+            Sequential::No { cycle } if cycle.is_empty() => {
+                writeln!(out, "not sequentially consistent either: no interleaving of the processes is legal")
+            }
+            Sequential::No { cycle } => {
+                writeln!(out, "not sequentially consistent either, whatever the real times were:")?;
+                let each = if cycle.len() == 1 { "" } else { " before the next, the last before the first" };
+                writeln!(out, "  impossible{each}:")?;
+                let operations = cycle.iter().filter_map(|id| history.operations.get(*id as usize));
+                for operation in operations.take(MOST) {
+                    writeln!(out, "  {}", located("", operation))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl ReadFault {
+    /// The fault in one line; `None` if `history` is not the one that was checked.
+    #[must_use]
+    pub fn describe(&self, history: &History) -> Option<String> {
+        let get = |id: u32| history.operations.get(id as usize);
+        Some(match self {
+            Self::NeverWritten { read } => format!("nobody ever wrote what {} saw", named(get(*read)?)),
+            Self::NotYetWritten { read, writer } => format!(
+                "{} had returned before the first to write that, {}, began",
+                named(get(*read)?),
+                named(get(*writer)?)
+            ),
+            Self::Stale(stale) => {
+                let time = match stale.time(history) {
+                    Some(time) => format!(", for {time:.1?} at least"),
+                    None => String::new(),
+                };
+                let (many, s) = (stale.overwrites, if stale.overwrites == 1 { "" } else { "s" });
+                format!(
+                    "{} is stale by {many} write{s}{time}: the value was gone since {} returned",
+                    named(get(stale.read)?),
+                    named(get(stale.since)?)
+                )
+            }
+        })
+    }
+}
+
+fn named(operation: &Operation) -> String {
+    format!("{operation} (line {})", operation.invoked.line)
 }
 
 fn located(file: &str, operation: &Operation) -> String {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::decision::Progress;
 use crate::history::Counts;
+use crate::sequential::Sequential;
+use crate::staleness::ReadFault;
 use crate::validate::{InvalidWitness, Linearization};
 use crate::{Algorithm, Unfit, Value};
 
@@ -86,20 +88,44 @@ fn show(undecided: &[Undecided]) -> String {
 pub struct Explanation {
     /// The key that has no linearization.
     pub key: Option<Value>,
-    /// One of the longest orders: all that returned before `blocked` did is in it.
+    /// One of the longest orders: all that returned before `blocked` did is in it, if `prefix_complete`.
     pub prefix: Vec<u32>,
-    /// The states in which such orders may end (the first few).
+    /// Whether the validator found `prefix` to be a linearization of all that returned before `blocked`.
+    pub prefix_complete: bool,
+    /// The states that were possible when `blocked` had to happen (the first few, in the order of their names).
     pub states: Vec<String>,
+    /// Whether these are all of them.
+    pub states_complete: bool,
+    /// How `prefix` may go on, and why each way fails: `blocked` is legal in none of these states. The first adds nothing.
+    pub ends: Vec<End>,
+    /// Whether each continuation ends in one of these states.
+    pub ends_complete: bool,
     /// The operation that must have happened by its return, and cannot.
     pub blocked: u32,
     /// The operations that were open when `blocked` was.
     pub concurrent: Vec<u32>,
     /// Operations that contradict each other: even if any of the others had never happened, there would be no linearization.
     pub conflict: Vec<u32>,
-    /// Not needed for the contradiction, but good to see: who wrote the values that `conflict` saw.
-    pub related: Vec<u32>,
     /// Whether each of them is known to be needed for that.
     pub minimal: bool,
+    /// Whether an independent judge, who knows nothing but the specification, has confirmed that they contradict each
+    /// other. `false` if that was too much to look at; a judge who disagrees is an error ([`CheckError::InvalidConflict`]).
+    pub confirmed: bool,
+    /// Not needed for the contradiction, but good to see: who wrote the values that `conflict` saw.
+    pub related: Vec<u32>,
+    /// What is wrong with a read of the conflict, if the object is a register.
+    pub read_fault: Option<ReadFault>,
+    /// What the whole history still is, all keys together.
+    pub sequential: Sequential,
+}
+
+/// A way to go on after [`Explanation::prefix`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The operations that take effect next.
+    pub through: Vec<u32>,
+    /// The state after them.
+    pub state: String,
 }
 
 /// Everything a check says.
@@ -117,8 +143,10 @@ pub struct Report {
     pub checked: u64,
     /// Keys.
     pub partitions: usize,
-    /// How long it took.
+    /// How long the decision took.
     pub elapsed: Duration,
+    /// How long explaining it took.
+    pub explained: Duration,
 }
 
 /// A check that could not be made.
@@ -141,5 +169,15 @@ pub enum CheckError {
         /// What is wrong with it.
         #[source]
         fault: InvalidWitness,
+    },
+    /// A fault of this program: operations that were said to contradict each other do not.
+    #[error(
+        "internal error, please report: operations {operations:?} of key {key} do not contradict each other"
+    )]
+    InvalidConflict {
+        /// The key.
+        key: String,
+        /// Indices into the history's operations.
+        operations: Vec<u32>,
     },
 }

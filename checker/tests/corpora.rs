@@ -58,7 +58,9 @@ fn cases(corpora: &Path) -> Vec<Case> {
 
 fn check(case: &Case, algorithm: Algorithm, seconds: u64) -> Report {
     let limits = Limits { time: Duration::from_secs(seconds), memory_bytes: 2 << 30, ..Limits::default() };
-    let options = CheckOptions { algorithm, limits, ..CheckOptions::default() };
+    // The effort is bounded in steps, long before this; a busy machine must not change what is found.
+    let explanation = Duration::from_secs(seconds);
+    let options = CheckOptions { algorithm, limits, explanation, ..CheckOptions::default() };
     case.model.check(&case.history, &options).expect("a history of this kind")
 }
 
@@ -87,6 +89,14 @@ fn decided_as_known(algorithm: Algorithm, hard: &[&str]) {
         }
         if let Verdict::NotLinearizable { explanation } = &report.verdict {
             assert!(!explanation.conflict.is_empty(), "{}: a conflict is shown", case.name);
+            assert!(
+                explanation.minimal && explanation.confirmed,
+                "{}: small, and confirmed by the independent judge\n{}",
+                case.name,
+                explanation.render(&case.history)
+            );
+            assert!(explanation.prefix_complete, "{}: an order of all that came before", case.name);
+            assert!(!explanation.ends.is_empty(), "{}: why it goes no further", case.name);
             assert!(explanation.render(&case.history).contains("cannot be linearized"));
         }
     }

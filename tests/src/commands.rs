@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod model;
 pub mod run;
+mod subprocess;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,7 +36,10 @@ Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 const CHECK_EXAMPLES: &str = "\
 Examples:
   plumbline check store/latest/history.edn --model kv
-  plumbline check etcd_000.log --model register --json
+  plumbline check etcd_000.log --model cas-register --json
+  plumbline check history.edn --html verdict.html --svg conflict.svg
+  plumbline check history.edn --model cas-register --second-opinion knossos
+  plumbline check --follow store/latest/history.jsonl
 
 Exit codes: 0 linearizable, 1 not, 2 usage or environment error, 3 unknown.";
 

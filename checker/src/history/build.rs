@@ -82,12 +82,18 @@ impl Builder {
         Ok(())
     }
 
-    /// The history so far; operations still open stay open for ever.
+    /// The history; operations still open stay open for ever.
     #[must_use]
     pub fn finish(mut self) -> History {
+        self.so_far();
+        self.history
+    }
+
+    /// The history so far, as if nothing more came.
+    pub fn so_far(&mut self) -> &History {
         let Counts { invoke, ok, fail, info, .. } = self.history.counts;
         self.history.counts.open = invoke - ok - fail - info;
-        self.history
+        &self.history
     }
 
     fn check_order(&mut self, event: &Event, line: u32) -> Result<(), Problem> {

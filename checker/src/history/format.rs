@@ -54,14 +54,23 @@ pub struct ReadOptions {
     pub format: Option<Format>,
 }
 
-enum Events<R> {
+/// The events of one format's reader.
+pub(super) enum Events<R> {
     Edn(Box<Edn<R>>),
     JsonLines(JsonLines<R>),
     LogLines(LogLines<R>),
 }
 
 impl<R: BufRead> Events<R> {
-    fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
+    pub(super) fn new(format: Format, input: R) -> Self {
+        match format {
+            Format::Edn => Self::Edn(Box::new(Edn::new(input))),
+            Format::JsonLines => Self::JsonLines(JsonLines::new(input)),
+            Format::LogLines => Self::LogLines(LogLines::new(input)),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
         match self {
             Self::Edn(reader) => reader.next(),
             Self::JsonLines(reader) => reader.next(),
@@ -97,11 +106,7 @@ impl History {
             }
         };
         let input = BufReader::with_capacity(1 << 17, Cursor::new(head).chain(reader));
-        let mut events = match format {
-            Format::Edn => Events::Edn(Box::new(Edn::new(input))),
-            Format::JsonLines => Events::JsonLines(JsonLines::new(input)),
-            Format::LogLines => Events::LogLines(LogLines::new(input)),
-        };
+        let mut events = Events::new(format, input);
         let mut builder = Builder::new(name, Some(format));
         let mut any = false;
         while let Some((event, line, column)) = events.next().map_err(|misread| misread.in_file(name))? {
@@ -135,7 +140,7 @@ impl Value {
 }
 
 /// How much of a file is looked at to find its format out: a comment longer than this in front hides it.
-const HEAD: u64 = 1 << 16;
+pub(super) const HEAD: u64 = 1 << 16;
 
 fn peek_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
@@ -144,7 +149,7 @@ fn peek_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The first bytes that are neither blank nor comment tell the formats apart.
-fn detect(head: &[u8]) -> Result<Format, Misread> {
+pub(super) fn detect(head: &[u8]) -> Result<Format, Misread> {
     let mut rest = head;
     loop {
         rest = rest.trim_ascii_start();

@@ -5,6 +5,8 @@
 //!                                                                                                     operations
 //!   Writer ◄── Event (the harness, while it runs)                                                     annotations
 //! ```
+//!
+//! A history that is still being written comes as a [`Stream`] of events; [`Builder::so_far`] is the history up to the last.
 
 mod build;
 mod edn;
@@ -16,6 +18,7 @@ mod independent;
 mod json_lines;
 mod json_values;
 mod log_lines;
+mod stream;
 mod text;
 mod write;
 
@@ -25,6 +28,7 @@ pub use build::Builder;
 pub use error::{Problem, ReadError};
 pub use event::{Event, Kind, Process};
 pub use format::{Format, ReadOptions};
+pub use stream::Stream;
 pub use write::{Keys, Writer};
 
 use crate::Value;

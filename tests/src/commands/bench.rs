@@ -2,6 +2,7 @@
 
 mod checker;
 mod core;
+mod measure;
 mod server;
 
 use std::process::ExitCode;
@@ -27,8 +28,11 @@ enum What {
     Server(server::ServerArgs),
     /// The protocol alone, in memory
     Core(core::CoreArgs),
-    /// The checker on generated histories
+    /// The checker on generated histories, or next to other checkers on files
     Checker(checker::CheckerArgs),
+    /// One command: what it used
+    #[command(hide = true)]
+    Measure(measure::MeasureArgs),
 }
 
 /// Runs the benchmark asked for.
@@ -40,5 +44,6 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         What::Server(args) => server::run(args),
         What::Core(args) => core::run(args),
         What::Checker(args) => checker::run(args),
+        What::Measure(args) => measure::run(args),
     }
 }

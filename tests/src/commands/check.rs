@@ -2,17 +2,36 @@
 //!
 //! The verdict in one line first, then where to look. Exit code 0: linearizable; 1: not; 2: the file or the command line is at
 //! fault; 3: unknown (a limit was reached, or there was nothing to check). Of several files the worst counts.
+//!
+//! ```text
+//!   FILE ──► History ──► judge ──► output    text, --json
+//!     ▲                    ▲       draw      --html, --svg
+//!   follow: again and again┘       second_opinion: Knossos, or any command, on the same history; to disagree is an error
+//! ```
 
+mod flags;
+mod follow;
+mod output;
+mod second_opinion;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use checker::{
-    Algorithm, CheckOptions, Explanation, FailedCas, Format, History, Limits, Model, ModelName, ModelOptions,
-    NilReads, ReadOptions, Report, Value, Verdict,
+    Algorithm, CheckOptions, FailedCas, Format, History, Limits, Model, ModelName, ModelOptions, NilReads,
+    ReadOptions, Report, Value, Verdict,
 };
-use serde_json::json;
+
+use follow::Followed;
+use second_opinion::Opinion;
+pub use second_opinion::SecondOpinion;
+
+use crate::commands::print_text;
+use crate::progress::tell;
 
 /// Check recorded histories for linearizability.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,21 +52,21 @@ pub struct CheckArgs {
 
     /// The state at the start, as JSON or EDN. Default: nil for registers and absent for keys ("" where strings are appended
     /// and nil is never read), 0 for all registers of a multi-register, free for a mutex.
-    #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", value_parser = flags::value, allow_hyphen_values = true)]
     pub initial: Option<Value>,
 
     /// How the files are written: auto, edn, jsonl or log.
-    #[arg(long, default_value = "auto", value_name = "NAME", value_parser = format)]
+    #[arg(long, default_value = "auto", value_name = "NAME", value_parser = flags::format)]
     pub format: FormatChoice,
 
     /// What an ok read of nil says: any (nothing, as Knossos) or value (the register held nil, as Porcupine). Default auto:
     /// any for registers that start at another value and are never set to nil.
-    #[arg(long, default_value = "auto", value_name = "auto|any|value", value_parser = nil_reads)]
+    #[arg(long, default_value = "auto", value_name = "auto|any|value", value_parser = flags::nil_reads)]
     pub nil_reads: NilReads,
 
     /// What a failed compare-and-set says: drop (nothing, as Knossos) or observe (the value differed, as Porcupine's etcd
     /// model). Default auto: observe for log lines, else drop.
-    #[arg(long, default_value = "auto", value_name = "auto|drop|observe", value_parser = failed_cas)]
+    #[arg(long, default_value = "auto", value_name = "auto|drop|observe", value_parser = flags::failed_cas)]
     pub failed_cas: FailedCas,
 
     /// Values are Jepsen's independent tuples, [key value] (kv finds that out by itself).
@@ -55,12 +74,39 @@ pub struct CheckArgs {
     pub independent: bool,
 
     /// Time for each file: 500ms, 60s, 2m.
-    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = flags::duration)]
     pub time_limit: Duration,
 
     /// Memory for the search: bytes, or with KiB, MiB or GiB.
-    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = flags::bytes)]
     pub memory: u64,
+
+    /// Time for explaining a "no"; what is not found until then is said to be unknown. 0s: the verdict alone.
+    #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = flags::duration_or_none)]
+    pub explain: Duration,
+
+    /// Ask another checker as well and compare: knossos (needs a JVM; KNOSSOS_CLASSPATH, or clojure or lein with network), or
+    /// NAME=COMMAND with {} for the file, whose exit code is 0 (linearizable), 1 (not) or 3 (unknown). To disagree is an
+    /// error.
+    #[arg(long, value_name = "knossos|NAME=COMMAND", value_parser = SecondOpinion::from_str)]
+    pub second_opinion: Option<SecondOpinion>,
+
+    /// Judge the file while it is being written, and stop at the first violation (exit code 1); SIGINT ends it with the verdict
+    /// so far. The state at the start is that of --initial, or nil. A pipe is followed to its end.
+    #[arg(long, conflicts_with = "second_opinion")]
+    pub follow: bool,
+
+    /// With --follow: take the history for complete when nothing was added for so long.
+    #[arg(long, value_name = "DURATION", value_parser = flags::duration, requires = "follow")]
+    pub until_idle: Option<Duration>,
+
+    /// Write the verdict as a page for a browser: the conflict first, then the whole history to zoom and search in.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Write the verdict as a drawing for a report: the conflict, or the beginning of the history.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -75,6 +121,8 @@ pub struct FormatChoice(pub Option<Format>);
 struct Checked {
     file: String,
     outcome: Result<(History, Report), String>,
+    opinion: Option<Opinion>,
+    followed: Option<Followed>,
 }
 
 /// Runs the command.
@@ -82,16 +130,24 @@ struct Checked {
 /// # Errors
 /// Only if the output cannot be written; what is wrong with a file is reported and gives exit code 2.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    if args.files.len() > 1 && (args.html.is_some() || args.svg.is_some()) {
+        anyhow::bail!("--html and --svg draw one history: name one file");
+    }
+    if args.files.len() > 1 && args.follow {
+        anyhow::bail!("--follow follows one history: name one file");
+    }
     let mut checked = Vec::with_capacity(args.files.len());
     for file in &args.files {
-        let one = check_file(args, file);
-        if !args.json {
-            print_text(&one, args.files.len() > 1)?;
+        let one = if args.follow { follow::follow(args, file) } else { check_file(args, file) };
+        if let Err(error) = &one.outcome {
+            tell(&format!("error: {error}"));
+        } else if !args.json {
+            print_text(&output::text(&one, args.files.len() > 1))?;
         }
         checked.push(one);
     }
     if args.json {
-        print_json(args, &checked)?;
+        print_text(&format!("{:#}\n", output::json(args, &checked)))?;
     }
     let code = checked.iter().map(Checked::code).max_by_key(|code| match code {
         // A violation is worse news than a file that cannot be read, and that than an open question.
@@ -105,26 +161,75 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 fn check_file(args: &CheckArgs, path: &Path) -> Checked {
     let file = path.display().to_string();
+    let mut opinion = None;
     let outcome = (|| {
         let history =
             History::open(path, &ReadOptions { format: args.format.0 }).map_err(|e| e.to_string())?;
-        let history = if args.independent || (args.model == ModelName::KeyValue && history.has_key_tuples()) {
-            history.independent().map_err(|e| e.to_string())?
-        } else {
-            history
-        };
-        let options = ModelOptions {
-            initial: args.initial.clone(),
-            nil_reads: args.nil_reads,
-            failed_cas: args.failed_cas,
-        };
-        let model = Model::new(args.model, &options, &history)?;
-        let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
-        let options = CheckOptions { algorithm: args.algorithm, limits, threads: None };
-        let report = model.check(&history, &options).map_err(|e| e.to_string())?;
+        let (model, history) = prepare(args, history)?;
+        let report = judge(args, &model, &history)?;
+        draw(args, &model, &history, &report)?;
+        if let Some(whom) = &args.second_opinion {
+            opinion = Some(second_opinion::ask(whom, path, &history, &model, &report, args.time_limit)?);
+        }
         Ok((history, report))
     })();
-    Checked { file, outcome }
+    Checked { file, outcome, opinion, followed: None }
+}
+
+/// Whether the values are tuples of a key and a value.
+fn tuples(args: &CheckArgs, history: &History) -> bool {
+    args.independent || (args.model == ModelName::KeyValue && history.has_key_tuples())
+}
+
+/// The history with its keys where they belong, and the specification for it.
+fn prepare(args: &CheckArgs, history: History) -> Result<(Model, History), String> {
+    let history = match tuples(args, &history) {
+        true => history.independent().map_err(|e| e.to_string())?,
+        false => history,
+    };
+    Ok((specification(args, &history)?, history))
+}
+
+fn specification(args: &CheckArgs, history: &History) -> Result<Model, String> {
+    let options = ModelOptions {
+        initial: args.initial.clone(),
+        nil_reads: args.nil_reads,
+        failed_cas: args.failed_cas,
+    };
+    Model::new(args.model, &options, history)
+}
+
+fn judge(args: &CheckArgs, model: &Model, history: &History) -> Result<Report, String> {
+    let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
+    let options = CheckOptions {
+        algorithm: args.algorithm,
+        limits,
+        explanation: args.explain,
+        ..CheckOptions::default()
+    };
+    model.check(history, &options).map_err(|e| e.to_string())
+}
+
+/// Writes the pictures that were asked for.
+fn draw(args: &CheckArgs, model: &Model, history: &History, report: &Report) -> Result<(), String> {
+    if args.html.is_none() && args.svg.is_none() {
+        return Ok(());
+    }
+    let picture = model.picture(history, report);
+    let write = |path: &Path, draw: &dyn Fn(&mut BufWriter<File>) -> io::Result<()>| {
+        let written = File::create(path).map(BufWriter::new).and_then(|mut out| {
+            draw(&mut out)?;
+            out.flush()
+        });
+        written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    if let Some(path) = &args.html {
+        write(path, &|out| picture.write_html(out))?;
+    }
+    if let Some(path) = &args.svg {
+        write(path, &|out| picture.write_svg(out))?;
+    }
+    Ok(())
 }
 
 impl Checked {
@@ -135,203 +240,6 @@ impl Checked {
             Ok(Verdict::Unknown { .. }) => 3,
             Err(_) => 2,
         }
-    }
-
-    fn json(&self, args: &CheckArgs) -> serde_json::Value {
-        let (history, report) = match &self.outcome {
-            Ok(outcome) => outcome,
-            Err(error) => return json!({ "file": self.file, "valid": "unknown", "error": error }),
-        };
-        let counts = report.counts;
-        let mut object = json!({
-            "file": self.file,
-            "valid": match report.verdict {
-                Verdict::Linearizable { .. } => json!(true),
-                Verdict::NotLinearizable { .. } => json!(false),
-                Verdict::Unknown { .. } => json!("unknown"),
-            },
-            "model": report.model,
-            "algorithm": args.algorithm.to_string(),
-            "count": {
-                "invoke": counts.invoke,
-                "ok": counts.ok,
-                "fail": counts.fail,
-                "info": counts.info,
-                "open": counts.open,
-            },
-            "checked": report.checked,
-            "keys": report.partitions,
-            "annotations": history.annotations.len(),
-            "seconds": report.elapsed.as_secs_f64(),
-        });
-        let detail = match &report.verdict {
-            Verdict::Linearizable { .. } => None,
-            Verdict::NotLinearizable { explanation } => {
-                Some(("explanation", explanation_json(explanation, history)))
-            }
-            Verdict::Unknown { reason } => Some(("cause", json!(reason.to_string()))),
-        };
-        if let (Some((name, value)), Some(members)) = (detail, object.as_object_mut()) {
-            members.insert(name.to_owned(), value);
-        }
-        object
-    }
-}
-
-fn explanation_json(explanation: &Explanation, history: &History) -> serde_json::Value {
-    let operation = |id: &u32| {
-        let operation = history.operations.get(*id as usize)?;
-        Some(json!({
-            "process": operation.process,
-            "operation": operation.to_string(),
-            "invoked_line": operation.invoked.line,
-            "completed_line": operation.completed.map(|mark| mark.line),
-        }))
-    };
-    let all = |ids: &[u32]| ids.iter().filter_map(operation).collect::<Vec<_>>();
-    json!({
-        "key": explanation.key.as_ref().map(ToString::to_string),
-        "op": operation(&explanation.blocked),
-        "states": explanation.states,
-        "conflict": all(&explanation.conflict),
-        "related": all(&explanation.related),
-        "conflict_is_minimal": explanation.minimal,
-        "concurrent": all(&explanation.concurrent),
-        "linearized_before": explanation.prefix.len(),
-    })
-}
-
-fn print_text(checked: &Checked, named: bool) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    let (history, report) = match &checked.outcome {
-        Ok(outcome) => outcome,
-        Err(error) => return writeln!(std::io::stderr().lock(), "error: {error}"),
-    };
-    if named {
-        write!(out, "{}: ", checked.file)?;
-    }
-    writeln!(out, "{}", report.summary())?;
-    if let Verdict::NotLinearizable { explanation } = &report.verdict {
-        write!(out, "{}", explanation.render(history))?;
-    }
-    let counts = report.counts;
-    writeln!(
-        out,
-        "  {} invoked, {} ok, {} fail, {} info, {} without completion; decided in {:.3} s",
-        counts.invoke,
-        counts.ok,
-        counts.fail,
-        counts.info,
-        counts.open,
-        report.elapsed.as_secs_f64()
-    )
-}
-
-/// One object: that of the file, or for several files the worst verdict and all of them.
-fn print_json(args: &CheckArgs, checked: &[Checked]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let objects: Vec<_> = checked.iter().map(|one| one.json(args)).collect();
-    let object = match objects.as_slice() {
-        [one] => one.clone(),
-        many => {
-            let valid = |one: &serde_json::Value| one.get("valid").and_then(serde_json::Value::as_bool);
-            let valid = if many.iter().any(|one| valid(one) == Some(false)) {
-                json!(false)
-            } else if many.iter().any(|one| valid(one) != Some(true)) {
-                json!("unknown")
-            } else {
-                json!(true)
-            };
-            let count = |one: &serde_json::Value, name: &str| one.get("count")?.get(name)?.as_u64();
-            let sum = |name: &str| many.iter().filter_map(|one| count(one, name)).sum::<u64>();
-            json!({
-                "valid": valid,
-                "model": args.model.to_string(),
-                "algorithm": args.algorithm.to_string(),
-                "count": {
-                    "invoke": sum("invoke"), "ok": sum("ok"), "fail": sum("fail"),
-                    "info": sum("info"), "open": sum("open"),
-                },
-                "seconds": many.iter().filter_map(|one| one["seconds"].as_f64()).sum::<f64>(),
-                "files": many,
-            })
-        }
-    };
-    writeln!(std::io::stdout().lock(), "{object:#}")
-}
-
-/// JSON where it is JSON, else EDN.
-fn value(text: &str) -> Result<Value, String> {
-    Value::from_json(text).or_else(|_| Value::from_edn(text)).map_err(|error| error.to_string())
-}
-
-fn format(name: &str) -> Result<FormatChoice, String> {
-    if name == "auto" {
-        Ok(FormatChoice(None))
-    } else {
-        name.parse().map(|format| FormatChoice(Some(format)))
-    }
-}
-
-fn nil_reads(name: &str) -> Result<NilReads, String> {
-    match name {
-        "auto" => Ok(NilReads::Auto),
-        "any" => Ok(NilReads::Any),
-        "value" => Ok(NilReads::Value),
-        _ => Err("expected auto, any or value".to_owned()),
-    }
-}
-
-fn failed_cas(name: &str) -> Result<FailedCas, String> {
-    match name {
-        "auto" => Ok(FailedCas::Auto),
-        "drop" => Ok(FailedCas::Drop),
-        "observe" => Ok(FailedCas::Observe),
-        _ => Err("expected auto, drop or observe".to_owned()),
-    }
-}
-
-/// Splits `12MiB` into its number and its unit.
-fn quantity(text: &str) -> (&str, &str) {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    text.split_at(digits)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    const EXPECTED: &str = "expected a time such as 500ms, 60s or 2m";
-    let (number, unit) = quantity(text);
-    let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;
-    let milliseconds = match unit.trim() {
-        "ms" => Some(number),
-        "s" | "" => number.checked_mul(1000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => return Err(EXPECTED.to_owned()),
-    };
-    match milliseconds {
-        Some(0) => Err("the time must be more than zero".to_owned()),
-        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        None => Err("too long".to_owned()),
-    }
-}
-
-fn bytes(text: &str) -> Result<u64, String> {
-    const EXPECTED: &str = "expected a size such as 65536, 512MiB or 4GiB";
-    const LEAST: u64 = 1 << 20;
-    let (number, unit) = quantity(text);
-    let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;
-    let factor = match unit.trim() {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err(EXPECTED.to_owned()),
-    };
-    match number.checked_mul(factor) {
-        Some(bytes) if bytes >= LEAST => Ok(bytes),
-        Some(_) => Err("the search needs at least 1MiB".to_owned()),
-        None => Err("too much".to_owned()),
     }
 }
 

@@ -1,22 +1,30 @@
-//! `plumbline bench checker`: how fast recorded histories of a key-value store are judged.
+//! `plumbline bench checker`: how fast recorded histories of a key-value store are judged, alone or next to other checkers.
 
+mod peers;
+
+use std::fs::File;
+use std::io::BufWriter;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use checker::generate::{Plan, Workload, generate};
-use checker::{CheckOptions, Model, ModelName, ModelOptions, Verdict};
+use checker::{CheckOptions, Event, Format, Model, ModelName, ModelOptions, Verdict, Writer};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 
+use self::peers::Peer;
 use crate::commands::{print_json, print_text};
 use crate::report::Validity;
 use crate::units::parse_duration_within;
 
 const EXAMPLES: &str = "\
-Example:
-  plumbline bench checker --operations 100000 --clients 20 --keys 5";
+Examples:
+  plumbline bench checker --operations 100000 --clients 20 --keys 5
+  plumbline bench checker --file etcd_000.log --check-options '--model cas-register --explain 0s' --peer 'porcupine=my-porcupine {}'";
 
 /// The arguments of `plumbline bench checker`.
 #[derive(Args, Debug)]
@@ -52,6 +60,22 @@ pub(super) struct CheckerArgs {
     /// The first history's seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A recorded history to judge, as a process; may be given again
+    #[arg(long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Another checker to measure on the same files, in turns: its command, with {} where the file's name goes. Its exit code
+    /// is its verdict: 0, 1 (not linearizable) or 3 (unknown). Without --file the generated histories are written down (JSON
+    /// lines). May be given again
+    #[arg(long = "peer", value_name = "NAME=COMMAND", value_parser = Peer::from_str)]
+    peers: Vec<Peer>,
+    /// How `plumbline check` is called on them; with --explain 0s it gives the verdict alone, as others do
+    #[arg(
+        long,
+        default_value = "--model kv --explain 0s",
+        allow_hyphen_values = true,
+        value_name = "OPTIONS"
+    )]
+    check_options: String,
     /// Print one JSON object on standard output, and nothing else
     #[arg(long)]
     json: bool,
@@ -84,6 +108,9 @@ struct Round {
 
 /// Measures.
 pub(super) fn run(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
+    if !args.files.is_empty() || !args.peers.is_empty() {
+        return compare(args);
+    }
     let mut rounds = Vec::new();
     for round in 0..args.rounds {
         rounds.push(measure(args, args.seed.wrapping_add(round))?);
@@ -112,7 +139,47 @@ pub(super) fn run(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(args: &CheckerArgs, seed: u64) -> anyhow::Result<Round> {
+/// Ours and others as processes, on files.
+fn compare(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
+    let mut files = args.files.clone();
+    let folder = Written(std::env::temp_dir().join(format!("plumbline-bench-{}", std::process::id())));
+    if files.is_empty() {
+        std::fs::create_dir(&folder.0)?;
+        for seed in (args.seed..).take(usize::try_from(args.rounds)?) {
+            let path = folder
+                .0
+                .join(format!("kv-n{}-c{}-k{}-seed{seed}.jsonl", args.operations, args.clients, args.keys));
+            let mut writer = Writer::new(BufWriter::new(File::create(&path)?), Format::JsonLines);
+            for event in events(args, seed)? {
+                writer.write(&event)?;
+            }
+            writer.flush()?;
+            files.push(path);
+        }
+    }
+    let compared = peers::compare(&files, &args.check_options, &args.peers, args.rounds, args.time_limit)?;
+    if args.json {
+        print_json(&compared)?
+    } else {
+        print_text(&compared.text())?
+    }
+    if let Some(disagreement) = compared.disagreement() {
+        anyhow::bail!("the checkers disagree: {disagreement}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder that is gone afterwards.
+struct Written(PathBuf);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // It is in the folder for what may go, if it is there at all.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn events(args: &CheckerArgs, seed: u64) -> anyhow::Result<Vec<Event>> {
     let generated = generate(&Plan {
         operations: usize::try_from(args.operations)?,
         clients: usize::try_from(args.clients)?,
@@ -121,14 +188,15 @@ fn measure(args: &CheckerArgs, seed: u64) -> anyhow::Result<Round> {
         unknown: args.unknown,
         ..Plan::new(Workload::KeyValue, seed)
     });
-    let history = if args.stale {
-        let events = generated.with_stale_read(seed);
-        let events =
-            events.ok_or_else(|| anyhow::anyhow!("the history of seed {seed} has no read to make stale"))?;
-        checker::generate::history(&events)
-    } else {
-        generated.history()
-    };
+    if !args.stale {
+        return Ok(generated.events);
+    }
+    let events = generated.with_stale_read(seed);
+    events.ok_or_else(|| anyhow::anyhow!("the history of seed {seed} has no read to make stale"))
+}
+
+fn measure(args: &CheckerArgs, seed: u64) -> anyhow::Result<Round> {
+    let history = checker::generate::history(&events(args, seed)?);
     let model =
         Model::new(ModelName::KeyValue, &ModelOptions::default(), &history).map_err(anyhow::Error::msg)?;
     let threads = args.threads.and_then(|threads| NonZero::new(usize::try_from(threads).ok()?));

@@ -1,0 +1,64 @@
+//! `plumbline bench measure -- COMMAND` (hidden): runs one command and says what it used.
+//!
+//! A process of its own does this, because the kernel adds up what the children of a process used: with one child, the sum is
+//! that child's (and of what it waited for).
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use serde::{Deserialize, Serialize};
+
+use crate::commands::print_json;
+use crate::commands::subprocess::{finish, tail};
+
+/// The arguments of `plumbline bench measure`.
+#[derive(clap::Args, Debug)]
+pub(super) struct MeasureArgs {
+    /// Milliseconds
+    #[arg(long)]
+    limit: u64,
+    /// The command
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+/// What a command used.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Used {
+    /// Its exit code; none if a signal ended it.
+    pub(super) code: Option<i32>,
+    /// Whether it was ended for want of time.
+    pub(super) timed_out: bool,
+    /// User and system time of all its threads and of the processes it waited for.
+    pub(super) cpu_seconds: f64,
+    /// By the clock.
+    pub(super) wall_seconds: f64,
+    /// The most memory that was resident, of its largest process. Not less than that of the process which starts it.
+    pub(super) peak_bytes: u64,
+    /// The end of what it printed on standard error.
+    pub(super) said: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
+    let (program, rest) = args.command.split_first().ok_or_else(|| anyhow::anyhow!("no command"))?;
+    let mut command = Command::new(program);
+    command.args(rest);
+    let began = Instant::now();
+    let finished = finish(command, Duration::from_millis(args.limit))?;
+    let wall_seconds = began.elapsed().as_secs_f64();
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
+    print_json(&Used {
+        code: finished.as_ref().and_then(|finished| finished.code),
+        timed_out: finished.is_none(),
+        cpu_seconds: microseconds as f64 / 1e6,
+        wall_seconds,
+        // Kibibytes, says getrusage(2).
+        peak_bytes: u64::try_from(usage.max_rss()).unwrap_or(0) * 1024,
+        said: finished.map_or(String::new(), |finished| tail(&finished.stderr)),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

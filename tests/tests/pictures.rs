@@ -1,0 +1,183 @@
+//! The page of a verdict in a real browser: 100,000 operations, light and dark, searched, zoomed and pointed at.
+//!
+//! Where Chromium is at hand (`CHROMIUM`, or on the path) screenshots are taken and their places printed; elsewhere this says
+//! that it skipped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use checker::generate::{Plan, Workload, generate};
+use checker::{Event, Format, Kind, Process, Value, Writer};
+use common::plumbline;
+
+fn chromium() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROMIUM") {
+        return Some(PathBuf::from(named));
+    }
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|file| file.exists())
+}
+
+/// Runs the browser on a page, with a profile of its own and no network; says what it printed.
+fn browse(chromium: &Path, folder: &Path, dark: bool, page: &str, what: &str) -> String {
+    let profile = folder.join(format!("profile-{dark}-{}", what.len()));
+    let output = Command::new(chromium)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        .args(["--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
+        .args(["--hide-scrollbars", "--window-size=1400,1500", "--virtual-time-budget=20000"])
+        .arg(what)
+        .arg(format!("file://{page}"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let _ = fs::remove_dir_all(profile);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A long history with faults; its last read is stale if so asked.
+fn history(path: &Path, stale: bool) {
+    let plan =
+        Plan { operations: 100_000, clients: 20, keys: 4, unknown: 2, ..Plan::new(Workload::KeyValue, 5) };
+    let mut events = generate(&plan).events;
+    let time = events.last().and_then(|event| event.time).unwrap() + 1_000;
+    if stale {
+        let first = events.iter().find(|event| &*event.f == "put").unwrap().clone();
+        for (kind, value) in [(Kind::Invoke, Value::Nil), (Kind::Ok, first.value.clone())] {
+            events.push(
+                Event::new(1 << 20, kind, "get", value).on_key(first.key.clone().unwrap()).at_time(time),
+            );
+        }
+    }
+    let mut writer = Writer::new(std::io::BufWriter::new(fs::File::create(path).unwrap()), Format::JsonLines);
+    for (at, event) in events.iter().enumerate() {
+        let fault = match at % 20_000 {
+            5_000 => Some("partition"),
+            12_000 => Some("heal-partition"),
+            _ => None,
+        };
+        if let Some(f) = fault {
+            let mut fault =
+                Event::new(0, Kind::Info, f, Value::string("n1 alone")).at_time(event.time.unwrap());
+            fault.process = Process::nemesis();
+            writer.write(&fault).unwrap();
+        }
+        writer.write(event).unwrap();
+    }
+    writer.flush().unwrap();
+}
+
+/// Run at the end of the page: does what a person would, and notes what came of it.
+const VISIT: &str = r#"<script>
+(() => {
+  const note = (name, value) => { document.documentElement.dataset[name] = value; };
+  const { view } = window.timeline;
+  const time = (act) => { const t = performance.now(); act(); return (performance.now() - t).toFixed(1); };
+  view.fit();
+  note("drawAll", time(() => view.draw()));
+  const find = document.getElementById("find");
+  find.value = "put 77";
+  find.dispatchEvent(new Event("input"));
+  setTimeout(() => {
+    note("found", document.getElementById("found").textContent);
+    note("selected", document.getElementById("details").textContent.replaceAll("\n", " | "));
+    note("span", view.to - view.from);
+    note("drawNear", time(() => view.draw()));
+    const canvas = document.getElementById("canvas"), box = document.getElementById("view"), r = canvas.getBoundingClientRect();
+    const i = view.selected, x = view.x(view.on(view.data.inv[i])) + 3, y = view.y(view.laneOf.get(view.data.process[i])) + 12;
+    box.dispatchEvent(new PointerEvent("pointermove", { clientX: r.left + x, clientY: r.top + y, bubbles: true }));
+    note("tip", document.getElementById("tip").textContent.replaceAll("\n", " | "));
+    const before = view.to - view.from;
+    box.dispatchEvent(new WheelEvent("wheel", { deltaY: 400, clientX: r.left + x, clientY: r.top + y, cancelable: true }));
+    note("zoomed", (view.to - view.from) / before);
+    document.getElementById("axis").value = "time";
+    document.getElementById("axis").dispatchEvent(new Event("change"));
+    note("axis", view.axis);
+    note("done", "yes");
+  }, 400);
+})();
+</script>"#;
+
+fn noted(dom: &str, name: &str) -> String {
+    let start = dom
+        .find(&format!("data-{name}=\""))
+        .unwrap_or_else(|| panic!("no {name} in {}", &dom[..dom.len().min(2000)]));
+    let rest = &dom[start + name.len() + 7..];
+    rest[..rest.find('"').unwrap()].to_owned()
+}
+
+#[test]
+fn the_page_of_a_hundred_thousand_operations_works_in_a_browser() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let browser = chromium();
+    for stale in [true, false] {
+        let recorded = folder.path().join("history.jsonl");
+        history(&recorded, stale);
+        let name = if stale { "bad" } else { "good" };
+        let (page, svg) = (kept.join(format!("{name}.html")), kept.join(format!("{name}.svg")));
+        let (html, drawing) = (page.to_str().unwrap(), svg.to_str().unwrap());
+        let output = plumbline(&["check", recorded.to_str().unwrap(), "--html", html, "--svg", drawing]);
+        assert_eq!(output.status.code(), Some(i32::from(stale)));
+        println!("{html}: {} bytes", fs::metadata(&page).unwrap().len());
+        let Some(browser) = &browser else {
+            println!("skipped: no chromium (set CHROMIUM to look at the pages)");
+            continue;
+        };
+        let visited = folder.path().join("visited.html");
+        let whole = fs::read_to_string(&page).unwrap();
+        fs::write(&visited, whole.replace("</body>", &format!("{VISIT}</body>"))).unwrap();
+        let dom = browse(browser, folder.path(), false, visited.to_str().unwrap(), "--dump-dom");
+        let operations = 100_000 + i32::from(stale);
+        assert_eq!(noted(&dom, "ready"), operations.to_string());
+        assert_eq!(noted(&dom, "done"), "yes");
+        println!("drawn whole in {} ms, near in {} ms", noted(&dom, "draw-all"), noted(&dom, "draw-near"));
+        // Virtual time stands still while a script runs, so this only shows that nothing is absurd.
+        assert!(noted(&dom, "draw-all").parse::<f64>().unwrap() < 1_000.0);
+        assert_eq!(noted(&dom, "found"), "1 of 1");
+        for place in ["selected", "tip"] {
+            let said = noted(&dom, place);
+            assert!(said.contains("put 77") && said.contains("process"), "{place}: {said}");
+            if !stale {
+                assert!(
+                    said.contains("state before") && said.contains("state after   77"),
+                    "{place}: {said}"
+                );
+            }
+        }
+        assert!(noted(&dom, "zoomed").parse::<f64>().unwrap() > 1.2);
+        assert_eq!(noted(&dom, "axis"), "time");
+        let mut sizes = Vec::new();
+        for (dark, scheme) in [(false, "light"), (true, "dark")] {
+            for (what, address) in
+                [("page", html.to_owned()), ("all", format!("{html}#all")), ("svg", drawing.to_owned())]
+            {
+                let shot = kept.join(format!("{name}-{what}-{scheme}.png"));
+                browse(browser, folder.path(), dark, &address, &format!("--screenshot={}", shot.display()));
+                let picture = fs::read(&shot).unwrap();
+                println!("screenshot: {}", shot.display());
+                assert!(picture.len() > 10_000, "{}: an empty page", shot.display());
+                sizes.push(picture);
+            }
+        }
+        for (light, dark) in sizes[..3].iter().zip(&sizes[3..]) {
+            assert_ne!(light, dark, "both sides look the same");
+        }
+    }
+}
