@@ -103,7 +103,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             ..SMALL
         },
         reaches: &[Witness::MembersChanged, Witness::Compacted, Witness::SnapshotInstalled],
-        states: Some(5_927),
+        states: Some(5_891),
         set: Set::Test,
     },
     Scenario {
@@ -155,7 +155,7 @@ pub(super) const FEATURES: &[Scenario] = &[
         about: "two terms, and two snapshots in two parts",
         bounds: Bounds { terms: 2, log: 3, snapshots: 2, snapshot_parts: 2, ..SMALL },
         reaches: &[Witness::SecondLeader, Witness::Truncated, Witness::Compacted, Witness::SnapshotInstalled],
-        states: Some(101_146),
+        states: Some(101_092),
         set: Set::Ci,
     },
     Scenario {
