@@ -24,6 +24,7 @@ mod duels;
 mod elections;
 mod findings;
 mod forced;
+mod forced_states;
 mod forwarded_reads;
 mod found_by_review;
 mod hostile;
