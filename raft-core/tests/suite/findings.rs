@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use raft_core::{
-    Body, Breach, Change, Config, Effects, Event, ForwardOutcome, Forwarded, HardState, Index, Input,
-    LostTail, Membership, NodeId, Payload, Raft, Recovered, Refused, Round, SnapshotChunk, SnapshotMeta,
-    StartError, Term, Ticket, Transition,
+    Body, Breach, Change, CompactError, Config, Effects, Event, ForwardOutcome, Forwarded, HardState, Index,
+    Input, LostTail, Membership, NodeId, Payload, Raft, ReadChunk, Recovered, Refused, Round, Sending,
+    SnapshotChunk, SnapshotMeta, StartError, Term, Ticket, Timer, Transition,
 };
 
 use crate::node::{Node, accepted, append, at};
+use crate::snapshots::{compact, compacted_leader};
 
 const TICKET: Ticket = Ticket { boot: 1, number: 1 };
 
@@ -144,4 +145,40 @@ fn a09_a_snapshot_that_contradicts_what_is_committed_halts_the_node() {
         let halted = node.effects.events.iter().find(|event| matches!(event, Event::Halted(_)));
         assert_eq!(halted, expected.as_ref(), "{last:?}");
     }
+}
+
+/// F12 and F02: a wanted snapshot that has been overtaken is given up after a while. Otherwise the peer, to which no appends go
+/// meanwhile, would starve.
+#[test]
+fn f12_a_wanted_snapshot_that_never_arrives_does_not_starve_the_peer() {
+    let mut leader = compacted_leader();
+    leader.hear(3, 2, accepted(5, 0));
+    leader.hear(3, 2, Body::SnapshotRequest { at_least: Index(4) });
+    let ReadChunk { to, last, offset } = leader.effects.snapshots.remove(0);
+    leader.input(Input::SnapshotChunk { to, last, offset, data: vec![7], done: true });
+    let sending =
+        |leader: &Node| leader.raft.peers().find(|peer| peer.id == NodeId(3)).map(|peer| peer.sending);
+    // All it ever says is that its log is well.
+    for _ in 0..2 {
+        leader.hear(3, 2, accepted(5, 0));
+        assert_eq!(sending(&leader), Some(Sending::Snapshot));
+        leader.fire(Timer::Contact);
+    }
+    leader.hear(3, 2, accepted(5, 0));
+    assert_eq!(sending(&leader), Some(Sending::Replicate));
+}
+
+/// F18: a host that has been slow to take a snapshot must not put it in the place of a later one.
+#[test]
+fn f18_a_snapshot_that_is_older_than_the_latest_is_refused() {
+    let mut node = Node::new(3, &[1, 1, 2, 2], 2);
+    node.hear(2, 2, append(at(4, 2), &[], 4));
+    node.input(Input::Applied(Index(4)));
+    let slow = node.raft.snapshot_meta(Index(3)).unwrap();
+    compact(&mut node, 4, 1).unwrap();
+    let before = node.raft.clone();
+    let older = CompactError::Older { index: Index(3), latest: Index(4) };
+    let input = Input::Compact { snapshot: slow, through: Index(2) };
+    assert_eq!(node.raft.step(input, &mut node.effects), Err(Refused::Compact(older)));
+    assert_eq!(node.raft, before);
 }
