@@ -127,7 +127,6 @@ impl FromStr for Mutant {
 
 /// Which seeded bug is on, if any. Without the feature `mutants` it is empty and can only be off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MutantSwitch {
     #[cfg(feature = "mutants")]
     on: Option<Mutant>,
@@ -160,5 +159,26 @@ impl MutantSwitch {
     #[inline(always)]
     pub const fn is(self, _: Mutant) -> bool {
         false
+    }
+}
+
+/// As the bug's name or none, whether this build has bugs or not: what one build writes, the other one can read, or says why not.
+#[cfg(feature = "serde")]
+impl serde::Serialize for MutantSwitch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let on = Mutant::ALL.iter().find(|mutant| self.is(**mutant));
+        on.map(|mutant| mutant.name()).serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for MutantSwitch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(MutantSwitch::OFF) };
+        #[cfg(feature = "mutants")]
+        return name.parse().map(MutantSwitch::on).map_err(D::Error::custom);
+        #[cfg(not(feature = "mutants"))]
+        Err(D::Error::custom(format_args!("the seeded bug {name:?} is on, and this build has none")))
     }
 }
