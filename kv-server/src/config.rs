@@ -53,6 +53,10 @@ pub struct Settings {
     /// Decides the election timeouts, together with the id and the number of the start [default: random].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Append everything that this server's core is given to this file, for `plumbline model validate`. It grows with every
+    /// message, and at each start by the whole log.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// A seeded bug.
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "NAME", hide = true)]
@@ -86,6 +90,7 @@ impl Settings {
             election_timeout: self.election_timeout.or(other.election_timeout),
             heartbeat_interval: self.heartbeat_interval.or(other.heartbeat_interval),
             seed: self.seed.or(other.seed),
+            trace: self.trace.or(other.trace),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.or(other.mutant),
         }
@@ -108,6 +113,7 @@ impl Settings {
             election_timeout: self.election_timeout.map_or(DEFAULT_ELECTION_TIMEOUT, |span| span.0),
             heartbeat_interval: self.heartbeat_interval.map_or(DEFAULT_HEARTBEAT_INTERVAL, |span| span.0),
             seed: self.seed,
+            trace: self.trace,
             #[cfg(feature = "mutants")]
             seeded: self.mutant,
             #[cfg(not(feature = "mutants"))]
@@ -169,6 +175,8 @@ pub struct ServerConfig {
     pub heartbeat_interval: Duration,
     /// Decides the election timeouts; random if it is not given.
     pub seed: Option<u64>,
+    /// Where everything that the core is given is recorded.
+    pub trace: Option<PathBuf>,
     /// A seeded bug, in builds that have them.
     #[doc(hidden)]
     pub seeded: Option<Seeded>,

@@ -59,6 +59,8 @@ pub enum ReplicaInput {
 /// What the host is to do after a turn. Lists are appended to; the host empties them and keeps their memory.
 #[derive(Debug, Default)]
 pub struct ReplicaOutput {
+    /// To be appended to the trace, if there is one, before anything else is done.
+    pub trace: Vec<u8>,
     /// Messages to send, now.
     pub send: Vec<Outbound<Bytes>>,
     /// Writes to make durable, in this order.

@@ -24,6 +24,7 @@
 //! - Another server is known to lead: [`Failure::NotLeader`], with its address.
 //! - No leader is known: the request is held until one is, for a bounded time; then it takes one of the ways above.
 
+mod core;
 mod held;
 mod io;
 mod reads;
@@ -37,12 +38,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::{
-    Apply, Clocked, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, Proposed, ReadOutcome,
-    Recovered, Refused, StartError, Timing,
+    Apply, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, Proposed, ReadOutcome, Recovered,
+    Refused, StartError, Timing,
 };
+use trace::Recorder;
 
 pub use self::io::{ReplicaInput, ReplicaOutput, RequestId};
 
+use self::core::Core;
 use self::held::{Held, Waiting};
 use self::io::Ask;
 use self::reads::Reads;
@@ -62,12 +65,14 @@ pub struct ReplicaOptions {
     pub seed: u64,
     /// The longest time for which a request is held while no leader is known.
     pub hold: Duration,
+    /// Records everything that the core is given, into [`ReplicaOutput::trace`].
+    pub recorder: Option<Recorder<Bytes>>,
 }
 
 /// The logic of one server. See the [module's documentation](self).
 #[derive(Debug)]
 pub struct Replica {
-    clocked: Clocked<Bytes>,
+    core: Core,
     machine: Machine,
     /// The last committed entry that was executed, a no-op included.
     applied: Index,
@@ -99,11 +104,11 @@ impl Replica {
         now: Moment,
         out: &mut ReplicaOutput,
     ) -> Result<Self, StartError> {
-        let ReplicaOptions { config, timing, seed, hold } = options;
+        let ReplicaOptions { config, timing, seed, hold, recorder } = options;
         let mut effects = Effects::default();
-        let clocked = Clocked::start(config, recovered, timing, seed, now, &mut effects)?;
+        let core = Core::start(recorder, config, recovered, timing, seed, now, &mut effects)?;
         let mut replica = Replica {
-            clocked,
+            core,
             machine,
             applied: Index::ZERO,
             unreported: None,
@@ -117,6 +122,7 @@ impl Replica {
             stopping: false,
         };
         replica.settle(now, out);
+        replica.core.flush(&mut out.trace);
         out.deadline = replica.deadline();
         Ok(replica)
     }
@@ -137,13 +143,14 @@ impl Replica {
         }
         self.dispatch(now, out);
         self.held.expire(now, &mut out.answers);
+        self.core.flush(&mut out.trace);
         out.deadline = self.deadline();
     }
 
     /// The node, to look at.
     #[must_use]
     pub fn raft(&self) -> &raft_core::Raft<Bytes> {
-        self.clocked.raft()
+        self.core.raft()
     }
 
     /// The state machine, to look at.
@@ -156,7 +163,7 @@ impl Replica {
         if self.unreported.is_some() {
             return Some(Moment::default());
         }
-        [self.clocked.deadline(), self.held.deadline()].into_iter().flatten().min()
+        [self.core.deadline(), self.held.deadline()].into_iter().flatten().min()
     }
 
     fn take(&mut self, now: Moment, input: ReplicaInput, out: &mut ReplicaOutput) {
@@ -210,17 +217,17 @@ impl Replica {
     fn dispatch(&mut self, now: Moment, out: &mut ReplicaOutput) {
         // A refusal or an aborted read may send requests back to `arrived`; the second round holds or answers them.
         for _ in 0..2 {
-            if self.clocked.raft().role() == Role::Leader || self.clocked.raft().leader().is_some() {
+            if self.core.raft().role() == Role::Leader || self.core.raft().leader().is_some() {
                 self.held.release(&mut self.arrived);
             }
             if self.arrived.is_empty() {
                 return;
             }
             let mut arrived = std::mem::take(&mut self.arrived);
-            if self.clocked.raft().role() == Role::Leader {
+            if self.core.raft().role() == Role::Leader {
                 self.serve(now, &mut arrived, out);
             } else {
-                let refused = Refused::NotLeader { leader: self.clocked.raft().leader() };
+                let refused = Refused::NotLeader { leader: self.core.raft().leader() };
                 arrived.drain(..).for_each(|waiting| self.refuse(waiting, refused, out));
             }
             if self.arrived.is_empty() {
@@ -261,7 +268,7 @@ impl Replica {
             return;
         }
         let id = self.reads.next_id();
-        match self.clocked.step(now, Some(Input::Read(id)), &mut self.effects) {
+        match self.core.step(now, Some(Input::Read(id)), &mut self.effects) {
             Ok(()) => self.reads.begin(id, batch),
             Err(refused) => batch.into_iter().for_each(|waiting| self.refuse(waiting, refused, out)),
         }
@@ -269,7 +276,7 @@ impl Replica {
     }
 
     fn propose(&mut self, now: Moment, commands: Vec<Bytes>, batch: Vec<Waiting>, out: &mut ReplicaOutput) {
-        let result = self.clocked.step(now, Some(Input::Propose(commands)), &mut self.effects);
+        let result = self.core.step(now, Some(Input::Propose(commands)), &mut self.effects);
         match (result, self.effects.proposed.take()) {
             (Ok(()), Some(Proposed::Appended(placed))) => self.writes.proposed(placed, batch),
             // Nothing is forwarded here, and an accepted proposal says where it went; should it not, nobody may be told that
@@ -284,7 +291,7 @@ impl Replica {
 
     /// Raft would not take it, and it had no effect.
     fn refuse(&mut self, waiting: Waiting, refused: Refused, out: &mut ReplicaOutput) {
-        let me = self.clocked.raft().id();
+        let me = self.core.raft().id();
         match refused {
             Refused::NotLeader { leader: Some(leader) } if leader != me => {
                 let address = self.addresses.get(&leader).copied();
@@ -317,7 +324,7 @@ impl Replica {
 
     fn step(&mut self, now: Moment, input: Option<Input<Bytes>>, out: &mut ReplicaOutput) {
         // Only proposals and reads are refused, and these have steps of their own.
-        let _ = self.clocked.step(now, input, &mut self.effects);
+        let _ = self.core.step(now, input, &mut self.effects);
         self.settle(now, out);
     }
 
@@ -332,7 +339,7 @@ impl Replica {
             for step in committed.drain(..) {
                 let Apply::Entry(entry) = step else {
                     // No log takes a snapshot in (see `wal`): whoever says that this one did is not to be relied on.
-                    let _ = self.clocked.step(now, Some(Input::StorageFailed), &mut self.effects);
+                    let _ = self.core.step(now, Some(Input::StorageFailed), &mut self.effects);
                     break;
                 };
                 self.apply(&entry, out);
@@ -342,16 +349,16 @@ impl Replica {
             if count == 0 {
                 break;
             }
-            if count >= self.clocked.raft().config().limits.unapplied_entries {
+            if count >= self.core.raft().config().limits.unapplied_entries {
                 // As much as there may be at once: after a restart, a whole log is to be executed. Heartbeats must
                 // go out meanwhile, so the rest waits until the next turn, which is due at once.
                 self.unreported = Some(self.applied);
                 break;
             }
-            let _ = self.clocked.step(now, Some(Input::Applied(self.applied)), &mut self.effects);
+            let _ = self.core.step(now, Some(Input::Applied(self.applied)), &mut self.effects);
         }
         // After the execution: what was committed under this leadership is answered, only the rest has become unknown.
-        let raft = self.clocked.raft();
+        let raft = self.core.raft();
         let office = (raft.role() == Role::Leader).then(|| raft.term());
         for abandoned in self.effects.abandoned.drain(..) {
             debug_assert_ne!(Some(abandoned.term), office, "an office that was lost is not held");
@@ -387,6 +394,7 @@ impl Replica {
 
     fn stop(&mut self, out: &mut ReplicaOutput) {
         self.stopping = true;
+        self.core.stop();
         self.writes.abandon_unless(None, &mut out.answers);
         self.reads.abort_all(&mut self.arrived);
         self.held.release(&mut self.arrived);
@@ -396,7 +404,7 @@ impl Replica {
     }
 
     fn status(&self) -> Status {
-        let raft = self.clocked.raft();
+        let raft = self.core.raft();
         let leader = raft.leader();
         Status {
             id: raft.id().0,

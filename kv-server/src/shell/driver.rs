@@ -12,6 +12,7 @@ use super::clients::ClientEvent;
 use super::clock::Clock;
 use super::links::Links;
 use super::log_writer::{Report, Write};
+use super::trace_file::TraceFile;
 use crate::limits::MAX_INPUTS_PER_TURN;
 use crate::protocol::Response;
 use crate::replica::{Replica, ReplicaInput, ReplicaOutput};
@@ -28,6 +29,7 @@ pub(super) struct Driver {
     clock: Clock,
     links: Links,
     jobs: mpsc::Sender<Write>,
+    trace: Option<TraceFile>,
     /// Where the answers for each connection go.
     connections: HashMap<u64, mpsc::Sender<Response>>,
     /// Peers for whom a message was dropped in the last turn.
@@ -37,9 +39,15 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(replica: Replica, clock: Clock, links: Links, jobs: mpsc::Sender<Write>) -> Self {
+    pub(super) fn new(
+        replica: Replica,
+        clock: Clock,
+        links: Links,
+        jobs: mpsc::Sender<Write>,
+        trace: Option<TraceFile>,
+    ) -> Self {
         let (connections, unreachable, inputs) = (HashMap::new(), Vec::new(), Vec::new());
-        Driver { replica, clock, links, jobs, connections, unreachable, inputs }
+        Driver { replica, clock, links, jobs, trace, connections, unreachable, inputs }
     }
 
     /// Runs until `stop` is ready, and then to a graceful end.
@@ -119,6 +127,10 @@ impl Driver {
     }
 
     fn carry_out(&mut self, out: &mut ReplicaOutput) -> Result<(), ServerError> {
+        // First: whatever anybody has seen of a step is in the trace then, even if this process is killed meanwhile.
+        if let Some(trace) = &mut self.trace {
+            trace.append(&mut out.trace)?;
+        }
         for write in out.writes.drain(..) {
             // Full cannot be, and closed comes with a report that says why, or with none, which says enough.
             if let Err(TrySendError::Full(_)) = self.jobs.try_send(write) {

@@ -30,8 +30,10 @@ mod incoming;
 mod links;
 mod log_writer;
 mod sockets;
+mod trace_file;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use raft_core::{Breach, Config, MutantSwitch, Recovered, StartError, Timing};
@@ -47,6 +49,7 @@ use crate::wal::{Wal, WalError, WalOptions};
 
 use self::clock::Clock;
 use self::driver::{Driver, Inbox};
+use self::trace_file::TraceFile;
 
 /// Why a server could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +73,14 @@ pub enum ServerError {
     /// The log writer's thread could not be started.
     #[error("cannot start the log writer: {0}")]
     Thread(std::io::Error),
+    /// The trace cannot be opened, or cannot be written any longer.
+    #[error("cannot write the trace {}: {source}", path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The log writer ended without a reason.
     #[error("the log writer ended unexpectedly")]
     LogWriterGone,
@@ -118,7 +129,9 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
     tracing::info!(id = config.id.0, peers = %config.peer_listen, clients = ?client_address, "listening");
 
     let clock = Clock::start();
-    let options = replica_options(&config, boot);
+    let trace = config.trace.as_deref().map(TraceFile::open).transpose()?;
+    let recorder = trace.as_ref().map(|trace| trace::Recorder::new(trace.bytes));
+    let options = ReplicaOptions { recorder, ..replica_options(&config, boot) };
     let outstanding_writes = options.config.limits.outstanding_writes;
     let start = Recovered {
         boot,
@@ -146,7 +159,7 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
         connections.clone(),
     ));
 
-    let result = Driver::new(replica, clock, links, log.jobs).run(out, inbox, stop).await;
+    let result = Driver::new(replica, clock, links, log.jobs, trace).run(out, inbox, stop).await;
     accepting.abort();
     connections.close();
     if result.is_ok() {
@@ -174,6 +187,7 @@ fn replica_options(config: &ServerConfig, boot: u64) -> ReplicaOptions {
         // Servers that were given one seed must still differ, and so must a server's boots.
         seed: seed ^ config.id.0.rotate_left(48) ^ boot.rotate_left(24),
         hold: config.election_timeout * HOLD_ELECTION_TIMEOUTS,
+        recorder: None,
     }
 }
 

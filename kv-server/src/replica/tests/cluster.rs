@@ -111,7 +111,13 @@ impl Cluster {
         server.deadline = None;
         let mut config = Config::new(id, voters);
         config.limits.unapplied_entries = 4;
-        let options = ReplicaOptions { config, timing: TIMING, seed: id.0 * 1000 + server.boot, hold: HOLD };
+        let options = ReplicaOptions {
+            config,
+            timing: TIMING,
+            seed: id.0 * 1000 + server.boot,
+            hold: HOLD,
+            recorder: None,
+        };
         let (hard_state, entries) = (server.hard_state, server.entries.clone());
         let recovered = Recovered { boot: server.boot, hard_state, entries, ..Recovered::nothing() };
         let mut out = ReplicaOutput::default();
