@@ -98,6 +98,7 @@ mod story;
 mod symmetry;
 mod table;
 mod telling;
+mod traces;
 mod world;
 
 pub use bounds::{Bounds, BoundsError};
@@ -110,3 +111,4 @@ pub use property::{Law, Witness};
 pub use scenario::{Scenario, Set, scenario, scenarios};
 pub use state::State;
 pub use story::{Counterexample, Occurrence, ReplayError, Replayed, Sent, Step};
+pub use traces::{Place, TraceError, TraceFinding, Validated, validate};

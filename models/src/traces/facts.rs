@@ -1,0 +1,183 @@
+//! What one server's trace says happened: the part that other servers' traces are held against.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raft_core::{Index, Membership, NodeId, Term};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::chain::Link;
+use super::verdict::{Place, TraceFinding};
+use crate::property::Law;
+
+/// An entry that was in the log, if only for a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) hash: u64,
+    /// The record that brought it first.
+    pub(super) record: u64,
+    /// Whether it was ever durable.
+    pub(super) is_durable: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applied {
+    pub(super) link: Link,
+    /// The server's term when it did.
+    pub(super) in_term: Term,
+    pub(super) record: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Election {
+    pub(super) term: Term,
+    pub(super) record: u64,
+    /// The log it was won with: where each term's entries end.
+    pub(super) log: Vec<(Term, Index)>,
+}
+
+impl Election {
+    /// The term of the entry at an index of that log.
+    pub(super) fn term_at(&self, index: Index) -> Option<Term> {
+        let run = self.log.partition_point(|(_, last)| *last < index);
+        self.log.get(run).map(|(term, _)| *term)
+    }
+}
+
+/// A leader found that these entries are committed.
+#[derive(Clone, Debug)]
+pub(super) struct Commit {
+    pub(super) first: Index,
+    pub(super) last: Index,
+    pub(super) members: Arc<Membership>,
+    pub(super) record: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub(super) hash: u64,
+    pub(super) term: Term,
+    pub(super) record: u64,
+}
+
+/// All about one server.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) file: PathBuf,
+    /// Known from its first life on.
+    pub(super) id: Option<NodeId>,
+    pub(super) founders: Option<Membership>,
+    /// The core that recorded the latest life.
+    pub(super) core: String,
+    pub(super) lives: u64,
+    pub(super) torn: u64,
+    pub(super) inputs: u64,
+    pub(super) bytes: u64,
+    /// The last life does not end with a stop.
+    pub(super) is_open: bool,
+    /// The replay could not go on: what the server did afterwards is not known.
+    pub(super) is_partial: bool,
+    /// Below this nothing can be said that is not in the trace.
+    pub(super) durable_term: Term,
+    pub(super) entries: FxHashMap<(Index, Term), Seen>,
+    /// From index 1.
+    pub(super) applied: Vec<Applied>,
+    pub(super) elections: Vec<Election>,
+    pub(super) commits: Vec<Commit>,
+    /// For whom it voted in a term.
+    pub(super) votes: BTreeMap<Term, (NodeId, u64)>,
+    /// Hashes of what it sent, by receiver.
+    pub(super) sent: FxHashMap<NodeId, FxHashSet<u64>>,
+    /// What it received, by who it was said to come from.
+    pub(super) received: BTreeMap<NodeId, Vec<Received>>,
+    pub(super) findings: Vec<TraceFinding>,
+}
+
+/// The rule that the core does again what it did.
+pub(super) const SAME_EFFECTS: &str = "same effects";
+/// The rule that disks keep what was acknowledged.
+pub(super) const DISK_KEEPS: &str = "the disk keeps";
+/// The rule that what arrives was sent.
+pub(super) const WERE_SENT: &str = "messages were sent";
+/// What is said of traces that are not enough.
+pub(super) const COMPLETE: &str = "complete traces";
+
+impl Facts {
+    pub(super) fn new(file: PathBuf) -> Self {
+        Facts {
+            file,
+            id: None,
+            founders: None,
+            core: String::new(),
+            lives: 0,
+            torn: 0,
+            inputs: 0,
+            bytes: 0,
+            is_open: false,
+            is_partial: false,
+            durable_term: Term::default(),
+            entries: FxHashMap::default(),
+            applied: Vec::new(),
+            elections: Vec::new(),
+            commits: Vec::new(),
+            votes: BTreeMap::new(),
+            sent: FxHashMap::default(),
+            received: BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) fn place(&self, record: u64) -> Place {
+        Place { file: self.file.clone(), record }
+    }
+
+    pub(super) fn breaks(&mut self, law: Law, record: u64, what: String) {
+        self.breaks_rule(law.name(), record, what);
+    }
+
+    pub(super) fn breaks_rule(&mut self, rule: &'static str, record: u64, what: String) {
+        let place = Some(self.place(record));
+        self.findings.push(TraceFinding { rule, is_violation: true, what, place });
+    }
+
+    /// The replay ends here, without anything being wrong that is known of.
+    pub(super) fn gives_up(&mut self, rule: &'static str, record: u64, what: String) {
+        let place = Some(self.place(record));
+        self.findings.push(TraceFinding { rule, is_violation: false, what, place });
+        self.is_partial = true;
+    }
+
+    /// This server promises its vote, or gives it to itself.
+    pub(super) fn vote(&mut self, term: Term, to: NodeId, record: u64) {
+        let (known, before) = *self.votes.entry(term).or_insert((to, record));
+        if known != to {
+            let what = format!(
+                "votes for server {to} in term {term}, and voted for server {known} (record {before})"
+            );
+            self.breaks(Law::Monotonicity, record, what);
+        }
+    }
+
+    /// An entry is in this server's log.
+    pub(super) fn see(&mut self, index: Index, link: Link, record: u64) {
+        let news = Seen { hash: link.hash, record, is_durable: false };
+        let known = *self.entries.entry((index, link.term)).or_insert(news);
+        if known.hash != link.hash {
+            let what = format!(
+                "entry {index} of term {} is another one, or follows others, than before (record {})",
+                link.term, known.record
+            );
+            self.breaks(Law::LogMatching, record, what);
+        }
+    }
+
+    /// Entries became durable.
+    pub(super) fn keep(&mut self, first: Index, links: &[Link]) {
+        for (link, index) in links.iter().zip((first.0..).map(Index)) {
+            if let Some(seen) = self.entries.get_mut(&(index, link.term)) {
+                seen.is_durable = true;
+            }
+        }
+    }
+}
