@@ -146,6 +146,32 @@ fn a_server_that_recovers_another_vote_is_found_out() {
 }
 
 #[test]
+fn a_server_that_cannot_have_started_is_found_out() {
+    let (traces, place) = altered(|item| match item {
+        Item::Start(start) if !start.recovered.entries.is_empty() => {
+            start.recovered.entries.remove(1);
+            true
+        }
+        _ => false,
+    });
+    let validated = judged(&traces);
+    assert_ne!(validated.verdict, Verdict::Holds);
+    assert!(
+        validated.findings.iter().any(|finding| finding.to_string().contains(&place)),
+        "{:#?}",
+        validated.findings
+    );
+    let (traces, place) = altered(|item| match item {
+        Item::Start(start) if !start.recovered.entries.is_empty() => {
+            start.recovered.hard_state.term = raft_core::Term(0);
+            true
+        }
+        _ => false,
+    });
+    refused(&judged(&traces), &place, &["the disk keeps", "legal restart"]);
+}
+
+#[test]
 fn a_record_that_is_left_out_is_found_out_where_it_matters() {
     // Any step that brings a message with entries: the next step of that server differs, or what it says afterwards.
     let mut traces = recorded();

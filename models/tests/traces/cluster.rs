@@ -66,6 +66,7 @@ pub(crate) struct Cluster {
     now: Moment,
     random: Random,
     mutant: MutantSwitch,
+    disks_lie: bool,
 }
 
 impl Cluster {
@@ -81,9 +82,15 @@ impl Cluster {
         };
         let servers = (1..=SERVERS).map(server).collect();
         let (network, now) = (Vec::new(), Moment::default());
-        let mut cluster = Cluster { servers, network, now, random: Random(seed), mutant };
+        let mut cluster = Cluster { servers, network, now, random: Random(seed), mutant, disks_lie: false };
         (0..SERVERS as usize).for_each(|at| cluster.start(at));
         cluster
+    }
+
+    /// Disks acknowledge everything that is on its way to them, and have stored the oldest of it.
+    pub(crate) fn with_lying_disks(mut self) -> Cluster {
+        self.disks_lie = true;
+        self
     }
 
     /// Lives for so many steps, then everybody is asked to stop.
@@ -110,8 +117,11 @@ impl Cluster {
             6..16 => {
                 let count = 1 + self.random.below(3);
                 if self.servers[at].running.is_some()
-                    && let Some(ack) = self.servers[at].store(count)
+                    && let Some(mut ack) = self.servers[at].store(count)
                 {
+                    if let Some(latest) = self.servers[at].outstanding.back().filter(|_| self.disks_lie) {
+                        ack = latest.clone().split().1;
+                    }
                     self.handle(at, Some(Input::Durable(ack)));
                 }
             }
