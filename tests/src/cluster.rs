@@ -25,6 +25,7 @@ pub use process::{Exit, ServerProcess, kill_all};
 
 use crate::link::{Condition, Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};
+use crate::traces::TRACE_FILE;
 
 /// The most servers a cluster may have; [`PortBlock`] has room for them.
 pub const MAX_NODES: u64 = 9;
@@ -42,6 +43,8 @@ pub struct ClusterOptions {
     pub server_args: Vec<String>,
     /// Whether servers reach each other directly, past the links: for measurements, where no fault is wanted.
     pub direct: bool,
+    /// Whether each server records everything that its core is given, in [`TRACE_FILE`] in its folder.
+    pub trace: bool,
 }
 
 /// One server of a cluster: its addresses, and its process when it runs.
@@ -184,6 +187,9 @@ impl Cluster {
             for (link, proxy) in links.iter().filter(|(link, _)| link.from == id) {
                 let address = if options.direct { peer_address(link.to) } else { proxy.address() };
                 args.extend(["--peer".into(), format!("{}={address}", link.to).into()]);
+            }
+            if options.trace {
+                args.extend(["--trace".into(), folder.join(TRACE_FILE).into()]);
             }
             args.extend(options.server_args.iter().map(OsString::from));
             let log = folder.join("server.log");

@@ -5,6 +5,7 @@ pub mod check;
 pub mod model;
 pub mod run;
 mod subprocess;
+pub mod validate;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -20,11 +20,13 @@
 //! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order
 //!   that can be believed; [`stats`] counts them.
 //! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything.
+//! * [`traces`]: what the servers recorded of their cores is replayed, and held against the laws of the models.
 //! * [`store`]: the results folder. [`progress`]: the live line. [`program`]: finds or builds the server.
 //!
 //! # What a verdict rests on
 //!
-//! A run passes only if the history is linearizable, no two leaders of one term were seen, no server fell or confessed a
+//! A run passes only if the history is linearizable, the servers' traces hold against the laws of the models (unless
+//! `--no-trace`), no two leaders of one term were seen, no server fell or confessed a
 //! broken invariant in its log, the healed cluster answered a final read of every key, and enough operations succeeded for
 //! this to mean something. If one of the last two fails, the verdict is *unknown*, not *pass*.
 //!
@@ -55,4 +57,5 @@ pub mod runner;
 pub mod schedule;
 pub mod stats;
 pub mod store;
+pub mod traces;
 pub mod units;

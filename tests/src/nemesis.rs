@@ -257,6 +257,7 @@ mod tests {
             folder: folder.join("nodes"),
             server_args: Vec::new(),
             direct: false,
+            trace: false,
         };
         let cluster = Arc::new(Cluster::start(&options).await.unwrap());
         let recorder = Recorder::create(&folder.join("h.jsonl"), &folder.join("h.edn")).unwrap();

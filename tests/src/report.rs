@@ -14,6 +14,7 @@ use crate::nemesis::Injected;
 use crate::observer::Reign;
 use crate::schedule::{Kind, NodeId};
 use crate::stats::{Counts, Summary};
+use crate::traces::TraceReport;
 
 /// Below this share of successful operations a run has tested too little to be called a pass.
 pub const LEAST_OK_SHARE: f64 = 0.10;
@@ -187,6 +188,8 @@ pub struct RunResults {
     pub findings: Vec<Finding>,
     /// The checker's part.
     pub linearizability: Judgement,
+    /// What the servers' traces say, if they were recorded.
+    pub traces: Option<TraceReport>,
     /// Operations, latencies, errors.
     pub operations: Summary,
     /// The faults.
@@ -266,6 +269,9 @@ impl RunResults {
             self.leaders.iter().map(|reign| format!("n{}@{}", reign.node, reign.term)).collect();
         writeln!(text, "  leaders     {}", shorten(&reigns, 12))?;
         writeln!(text, "  checker     {}", self.linearizability.summary())?;
+        if let Some(traces) = &self.traces {
+            writeln!(text, "  traces      {}", traces.summary())?;
+        }
         writeln!(text, "  look in     {}", self.store.display())
     }
 

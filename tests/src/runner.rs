@@ -23,6 +23,7 @@ use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setu
 use crate::schedule::{Nemeses, Schedule, all_links, plan};
 use crate::stats::Stats;
 use crate::store::RunFolder;
+use crate::traces::TraceReport;
 use crate::units::millis;
 
 /// How long a fresh cluster has to elect its first leader.
@@ -65,6 +66,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// The checker's limits.
     pub check: Limits,
+    /// Whether the servers record traces, which are replayed and judged.
+    pub trace: bool,
     /// Whether to keep the terminal quiet.
     pub quiet: bool,
 }
@@ -74,7 +77,8 @@ impl RunOptions {
     #[must_use]
     pub fn budget(&self) -> Duration {
         let patience = START_PATIENCE + 2 * RECOVERY_PATIENCE + STOP_PATIENCE + SLACK;
-        self.time_limit + 3 * self.op_timeout + self.check.time + patience
+        // Replaying takes a few percent of the time that was recorded.
+        self.time_limit + self.time_limit / 4 + 3 * self.op_timeout + self.check.time + patience
     }
 
     /// The plan of faults that these options lead to.
@@ -132,6 +136,7 @@ impl Run<'_> {
                 folder: self.folder.nodes(),
                 server_args: options.server_args.clone(),
                 direct: false,
+                trace: options.trace,
             })
             .await?,
         );
@@ -149,10 +154,19 @@ impl Run<'_> {
             Err(error) => (Vec::new(), Some(format!("the servers could not be stopped in order: {error:#}"))),
         };
         loaded.phases.stop_ms = millis(stopping.elapsed());
-        self.progress.note("checking the history");
+        self.progress.note(if options.trace {
+            "checking the history and the traces"
+        } else {
+            "checking the history"
+        });
         let checking = Instant::now();
         let (history, limits) = (self.folder.history_jsonl(), options.check);
-        let linearizability = tokio::task::spawn_blocking(move || judge(&history, limits)).await??;
+        let (nodes_folder, is_traced) = (self.folder.nodes(), options.trace);
+        let (linearizability, traces) = tokio::try_join!(
+            tokio::task::spawn_blocking(move || judge(&history, limits)),
+            tokio::task::spawn_blocking(move || is_traced.then(|| TraceReport::of(&nodes_folder))),
+        )?;
+        let linearizability = linearizability?;
         loaded.phases.check_ms = millis(checking.elapsed());
         let operations = stats.summary(loaded.elapsed);
         let mut findings = findings::of_operations(&operations, &linearizability);
@@ -164,6 +178,7 @@ impl Run<'_> {
             stop.is_cancelled(),
         ));
         findings.extend(findings::of_servers(&cluster, &observer, &nodes));
+        findings.extend(traces.iter().flat_map(TraceReport::findings));
         // Trouble of the harness itself: what was recorded is judged all the same.
         let troubles = loaded.unhealed.into_iter().chain(unstopped);
         findings.extend(troubles.map(|what| Finding::new(Weight::Doubt, what)));
@@ -176,6 +191,7 @@ impl Run<'_> {
             count: operations.total.into(),
             findings,
             linearizability,
+            traces,
             operations,
             nemesis: NemesisReport {
                 planned: self.schedule.faults.len(),

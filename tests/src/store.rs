@@ -11,7 +11,7 @@
 //!          history.edn     the same as Jepsen writes it               }
 //!          results.json    the verdict and everything that led to it
 //!          verdict.txt     the verdict as the terminal showed it
-//!          nodes/n1/       server.log and data/ of each server
+//!          nodes/n1/       server.log, data/ and core.trace of each server
 //! ```
 
 use std::io;

@@ -73,6 +73,7 @@ async fn acknowledged_writes_survive_kill_9_of_all_servers_again_and_again() {
         folder: folder.path().to_owned(),
         server_args: Vec::new(),
         direct: false,
+        trace: false,
     };
     let cluster = Arc::new(Cluster::start(&options).await.unwrap());
     recovered(&cluster).await;

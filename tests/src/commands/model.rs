@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use models::{Counterexample, Engine, Kind, Options, Progress, Report, Scenario, Set, Verdict};
 use serde_json::{Value, json};
 
+use super::validate::{self, ValidateArgs};
 use crate::units::parse_duration;
 
 /// Explore the production core's states, all of them, within bounds.
@@ -42,6 +43,8 @@ enum ModelCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Replay the traces of real servers (`kv-server --trace`), and hold what they did against the laws.
+    Validate(ValidateArgs),
     /// Walk through a scenario by hand in a web browser.
     Explore {
         /// Its name.
@@ -98,6 +101,7 @@ pub fn run(args: &ModelArgs) -> anyhow::Result<ExitCode> {
         ModelCommand::List { json } => list(*json),
         ModelCommand::Check(check) => check_all(check),
         ModelCommand::Replay { file, json } => replay(file, *json),
+        ModelCommand::Validate(args) => validate::run(args),
         ModelCommand::Explore { scenario, address } => {
             let scenario = find(scenario)?;
             eprintln!("{}: {} — http://{address}/ (end with Ctrl-C)", scenario.name, scenario.about);

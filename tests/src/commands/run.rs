@@ -78,6 +78,9 @@ pub struct RunArgs {
     /// One more argument for every server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<String>,
+    /// Do not record what the servers' cores are given, and so not replay it
+    #[arg(long)]
+    no_trace: bool,
     /// A seeded bug of a server that was built with the feature `mutants`
     #[arg(long, hide = true, value_name = "NAME")]
     mutant: Option<String>,
@@ -210,6 +213,7 @@ impl RunArgs {
             nemeses: self.nemesis.clone(),
             seed,
             check: Limits { time: self.check_time_limit, memory_bytes: CHECK_MEMORY_BYTES },
+            trace: !self.no_trace,
             quiet: self.json && !std::io::IsTerminal::is_terminal(&std::io::stderr()),
         }
     }

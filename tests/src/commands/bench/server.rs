@@ -63,6 +63,9 @@ pub(super) struct ServerArgs {
     /// The server's program; built or found if not given
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
+    /// Let the servers record traces, to see what that costs; they are left in the store
+    #[arg(long)]
+    trace: bool,
     /// One more argument for every server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<String>,
@@ -130,6 +133,7 @@ async fn measure(args: &ServerArgs, server: PathBuf, folder: &RunFolder) -> anyh
             folder: folder.nodes(),
             server_args: args.server_arg.clone(),
             direct: true,
+            trace: args.trace,
         })
         .await?,
     );
