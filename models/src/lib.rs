@@ -21,6 +21,8 @@
 //! says what must be possible, so that no law holds for want of behaviour; what breaks a law is a [`Counterexample`].
 //! [`hunts`] are the worlds in which each seeded bug of the core is caught.
 //!
+//! [`validate`] holds what real servers did against the same laws: their [traces] are replayed.
+//!
 //! # What "exhausted" means
 //!
 //! Every state within the bounds was reached and asked for its successors; both numbers are counted and compared. Bounds are
@@ -98,7 +100,7 @@ mod story;
 mod symmetry;
 mod table;
 mod telling;
-mod traces;
+pub mod traces;
 mod world;
 
 pub use bounds::{Bounds, BoundsError};

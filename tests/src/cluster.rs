@@ -5,6 +5,8 @@
 //!    nodes/n2/  data/  server.log             ◀─link n2->n1───
 //! ```
 //!
+//! Where traces are wanted, there is a `core.trace` beside each log.
+//!
 //! Server i is told, as the address of its peer j, the address of the proxy of the link i→j. Clients talk to the servers
 //! directly. Nothing outlives the cluster: dropping it kills every process, also a stopped one.
 

@@ -12,6 +12,8 @@
 //!                                       ^------durable----------+
 //! ```
 //!
+//! With `--trace FILE`, `trace_file.rs` appends what a turn gave to the core before anything of that turn is carried out.
+//!
 //! All tasks run on one thread: what takes time is done by the log writer's thread and by the kernel, and a turn of the
 //! replica takes in all that has arrived meanwhile. Every channel is bounded. What happens when one is full:
 //!
