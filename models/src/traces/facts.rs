@@ -78,6 +78,8 @@ pub(super) struct Facts {
     pub(super) is_open: bool,
     /// The replay could not go on: what the server did afterwards is not known.
     pub(super) is_partial: bool,
+    /// The term that was on the disk before the trace began: 0 if it began with the server.
+    pub(super) first_term: Term,
     /// Below this nothing can be said that is not in the trace.
     pub(super) durable_term: Term,
     pub(super) entries: FxHashMap<(Index, Term), Seen>,
@@ -116,6 +118,7 @@ impl Facts {
             bytes: 0,
             is_open: false,
             is_partial: false,
+            first_term: Term::default(),
             durable_term: Term::default(),
             entries: FxHashMap::default(),
             applied: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raft_core::NodeId;
+use raft_core::{NodeId, Term};
 
 use super::facts::{Facts, Received, WERE_SENT};
 use super::verdict::TraceFinding;
@@ -40,8 +40,10 @@ pub(super) fn check(all: &[Facts]) -> Checked {
 /// The first of what was never sent; and if all of it may be beyond the sender's trace, that.
 fn judge(checked: &mut Checked, receiver: &Facts, sender: &Facts, from: NodeId, unsent: &[&Received]) {
     let Some(any) = unsent.first() else { return };
-    let may_be_later = |message: &&&Received| sender.is_open && message.term >= sender.durable_term;
-    let never = unsent.iter().find(|message| !may_be_later(message));
+    let may_be_later = |message: &Received| sender.is_open && message.term >= sender.durable_term;
+    let may_be_earlier =
+        |message: &Received| Term::default() < sender.first_term && message.term <= sender.first_term;
+    let never = unsent.iter().find(|message| !may_be_later(message) && !may_be_earlier(message));
     let first = never.unwrap_or(any);
     let more = match unsent.len() {
         1 => String::new(),
@@ -51,10 +53,11 @@ fn judge(checked: &mut Checked, receiver: &Facts, sender: &Facts, from: NodeId, 
         Some(_) => format!("received from server {from} what {} never sent{more}", sender.file.display()),
         None => {
             checked.cut.insert(from);
-            format!(
-                "received from server {from} what is not in {}, which does not end with a stop: it has lost its end{more}",
-                sender.file.display()
-            )
+            let why = match may_be_later(any) {
+                true => "does not end with a stop: it has lost its end",
+                false => "begins later than its server",
+            };
+            format!("received from server {from} what is not in {}, which {why}{more}", sender.file.display())
         }
     };
     let place = Some(receiver.place(first.record));

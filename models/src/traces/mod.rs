@@ -29,8 +29,10 @@
 //! # When a message that is in nobody's trace is tolerated
 //!
 //! A server writes to its trace before it sends, so SIGKILL loses nothing that anybody received, and none is. But a file can
-//! be copied while it grows, or lose its end with its host. So: if the sender's last life does not end with a stop, and the
-//! message is of the term in which its trace ends or a later one, then the verdict is *unknown*. In every other case it is a violation.
+//! be copied while it grows, or lose its end with its host, or have been begun when the server was not new. So the verdict is
+//! *unknown* if the sender's last life does not end with a stop and the message is of the term in which its trace ends or a
+//! later one; or if its first life begins with a term on its disk, and the message is of that term or an earlier one. In every other case
+//! it is a violation.
 //!
 //! # What is not checked here
 //!

@@ -90,6 +90,9 @@ impl Watch {
         if let Some(vote) = hard.voted_for {
             self.facts.vote(hard.term, vote, record);
         }
+        if is_first {
+            self.facts.first_term = hard.term;
+        }
         if is_first || recovered.lost_tail.is_some() {
             self.facts.keep(Index(1), self.log.from(Index(1)));
             self.stored = Stored::begin(hard, self.log.clone());
@@ -241,5 +244,53 @@ impl Watch {
     fn has_snapshots(&mut self, record: u64) {
         let what = "deals with a snapshot: logs are followed from entry 1 only".to_owned();
         self.facts.gives_up(COMPLETE, record, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft_core::{Entry, Moment, Payload, Timing};
+    use serde_json::json;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A lone server, which leads its first term.
+    fn leader() -> Clocked<u8> {
+        let timing = Timing { election: Duration::from_millis(2), heartbeat: Duration::from_millis(1) };
+        let mut effects = Effects::default();
+        let config = Config::new(NodeId(1), [NodeId(1)]);
+        let mut clocked =
+            Clocked::start(config, Recovered::nothing(), timing, 1, Moment(0), &mut effects).unwrap();
+        for millisecond in 1..10 {
+            let now = Moment(0) + Duration::from_millis(millisecond);
+            clocked.step(now, None, &mut effects).unwrap();
+            for write in std::mem::take(&mut effects.writes) {
+                clocked.step(now, Some(Input::Durable(write.split().1)), &mut effects).unwrap();
+            }
+        }
+        assert_eq!(clocked.raft().role(), RoleKind::Leader);
+        clocked
+    }
+
+    /// No seeded bug of the core does this, so the write is made by hand.
+    #[test]
+    fn a_leader_that_replaces_an_entry_is_found_out() {
+        let clocked = leader();
+        let raft = clocked.raft();
+        for (office, found) in [(Some(raft.term()), 1), (None, 0)] {
+            let mut watch = Watch::new("n1.trace".into());
+            let entry = |index| Entry { index: Index(index), term: Term(1), payload: Payload::Command(7_u8) };
+            assert!((1..=3).all(|index| watch.log.put(&entry(index))));
+            watch.office = office;
+            let write: Write<u8> = serde_json::from_value(json!({
+                "batch": { "hard_state": null, "chunk": null, "install": null, "entries": [entry(3)] },
+                "ack": { "boot": 0, "sequence": 9 },
+            }))
+            .unwrap();
+            watch.write(5, raft, &write);
+            let rules: Vec<_> = watch.facts.findings.iter().map(|finding| finding.rule).collect();
+            assert_eq!(rules, vec!["leader append-only"; found], "{:?}", watch.facts.findings);
+        }
     }
 }

@@ -213,6 +213,23 @@ fn the_end_of_a_trace_may_be_torn_but_what_others_received_must_be_in_it() {
 }
 
 #[test]
+fn a_trace_that_begins_later_than_its_server_is_no_pass_and_no_violation() {
+    let mut traces = recorded();
+    // Without its first life.
+    let starts = |item: &Item<Bytes>| matches!(item, Item::Start(_));
+    let late = traces.iter_mut().find_map(|trace| {
+        let (items, _) = items(trace);
+        let second = items.iter().skip(1).position(starts)? + 1;
+        *trace = bytes(&items[second..].to_vec());
+        Some(())
+    });
+    assert!(late.is_some(), "no server was started twice");
+    let validated = judged(&traces);
+    assert_eq!(validated.verdict, Verdict::Unknown, "{:#?}", validated.findings);
+    assert!(validated.headline().contains("begins later than its server"), "{}", validated.headline());
+}
+
+#[test]
 fn another_core_that_does_otherwise_is_no_violation_and_no_pass() {
     let of_another_core = |item: &mut Item<Bytes>, effects_too: bool| match item {
         Item::Start(start) => start.core = "0.0.9+12345678".to_owned(),
