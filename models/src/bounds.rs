@@ -64,6 +64,10 @@ pub struct Bounds {
     /// So many servers stop and have lost the last entry of their stored log when they start again, and know it.
     #[serde(default)]
     pub lost_tails: u8,
+    /// From every state a fair schedule without faults gets somewhere within so many election timeouts (see
+    /// [`Law::Liveness`](crate::Law::Liveness)); 0: that is not asked.
+    #[serde(default)]
+    pub settles: u8,
 }
 
 /// Bounds that cannot be explored.
@@ -114,6 +118,7 @@ impl Bounds {
         forwarded_reads: false,
         rounds: 0,
         lost_tails: 0,
+        settles: 0,
     };
 
     /// Whether these bounds can be explored.
@@ -136,6 +141,7 @@ impl Bounds {
             ("transfers", u64::from(self.transfers), 0, 15),
             ("rounds", self.rounds, u64::from(self.forwarded_reads), 15),
             ("lost_tails", u64::from(self.lost_tails), 0, 15),
+            ("settles", u64::from(self.settles), 0, 100),
             ("snapshot_parts", u64::from(self.snapshot_parts), 0, 2),
             ("voters at the beginning", self.founders().voters().len() as u64, 1, self.servers as u64),
         ];
@@ -162,6 +168,7 @@ impl Bounds {
             (usize::from(self.transfers), "transfers"),
             (self.rounds as usize, "rounds"),
             (usize::from(self.lost_tails), "lost tails"),
+            (usize::from(self.settles), "periods to settle"),
         ];
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!(", {count} {what}"));

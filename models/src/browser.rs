@@ -70,7 +70,7 @@ impl Shown {
     fn legible(&self, state: State) -> Legible {
         let mut lines: Vec<String> = self.0.servers(&state).map(view).collect();
         lines.extend(self.0.in_flight(&state).map(|sent| format!("in flight: {sent}")));
-        let broken = Law::ALL.into_iter().filter(|law| !state.holds(*law));
+        let broken = Law::ALL.into_iter().filter(|law| !self.0.holds(&state, *law));
         lines.extend(broken.map(|law| format!("BROKEN: {}", law.name())));
         Legible { state, lines }
     }
@@ -106,8 +106,8 @@ impl Model for Shown {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("every law", |_, shown: &Legible| {
-            Law::ALL.into_iter().all(|law| shown.state.holds(law))
+        vec![Property::always("every law", |shown: &Shown, legible: &Legible| {
+            Law::ALL.into_iter().all(|law| shown.0.holds(&legible.state, law))
         })]
     }
 }

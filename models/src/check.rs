@@ -143,8 +143,19 @@ pub struct Report {
     pub server_states: usize,
     /// How many different messages were sent.
     pub messages: usize,
+    /// What the fair schedule came to, where liveness is asked about.
+    pub settling: Option<Settling>,
     /// A run that breaks a law.
     pub counterexample: Option<Counterexample>,
+}
+
+/// From how many states a fair schedule was followed, and how far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Settling {
+    /// How many states were asked: all, in a search that is exhausted.
+    pub states: u64,
+    /// The most election timeouts that any schedule took from any of them.
+    pub longest: u64,
 }
 
 /// Explores a scenario. `progress` is told now and then how far it is.
@@ -190,8 +201,12 @@ pub fn explore(
         (None, reason) => reason,
     };
     // Whether everything was seen is counted, not believed: every state was asked for its successors.
-    let exhausted = stopped_by.is_none() && outcome.broken.is_none() && outcome.expanded == outcome.unique;
-    let findings = findings(&cluster, reaches, &outcome, exhausted, &options.laws);
+    let settling = cluster.settling();
+    let exhausted = stopped_by.is_none()
+        && outcome.broken.is_none()
+        && outcome.expanded == outcome.unique
+        && settling.is_none_or(|settling| settling.states == outcome.unique);
+    let findings = findings(&cluster, reaches, &outcome, exhausted);
     let verdict = findings.iter().map(|finding| finding.verdict).max();
     let [server_states, messages, _] = cluster.world().sizes();
     Ok(Report {
@@ -211,6 +226,7 @@ pub fn explore(
         peak_memory: memory("VmHWM:"),
         server_states,
         messages,
+        settling,
         counterexample: outcome.broken.map(|(law, way)| Counterexample::new(&cluster, name, law, &way)),
     })
 }
@@ -312,17 +328,10 @@ impl Guard<'_> {
     }
 }
 
-fn findings(
-    cluster: &Cluster,
-    reaches: &[Witness],
-    outcome: &Outcome,
-    exhausted: bool,
-    laws: &[Law],
-) -> Vec<Finding> {
+fn findings(cluster: &Cluster, reaches: &[Witness], outcome: &Outcome, exhausted: bool) -> Vec<Finding> {
     let untouched = if exhausted { Verdict::Holds } else { Verdict::Unknown };
     let broken = outcome.broken.as_ref().map(|(law, _)| *law);
-    let counted = Law::ALL.into_iter().filter(|law| laws.is_empty() || laws.contains(law));
-    let always = counted.map(|law| Finding {
+    let always = Law::ALL.into_iter().filter(|law| cluster.is_judged_by(*law)).map(|law| Finding {
         name: law.name(),
         kind: Kind::Always,
         verdict: if broken == Some(law) { Verdict::Violated } else { untouched },

@@ -2,6 +2,7 @@
 
 mod compare;
 mod model;
+mod settle;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use raft_core::{MutantSwitch, NodeId, ReadOutcome, Timer};
 
 use crate::bounds::{Bounds, BoundsError};
+use crate::fair::Fair;
 use crate::filed::Filed;
 use crate::ghost::Ghost;
 use crate::property::{Flags, Law, Witness};
@@ -36,6 +38,7 @@ pub struct Cluster {
 
 struct Shared {
     world: World,
+    fair: Option<Fair>,
     /// The laws that count.
     laws: Flags,
     seen: AtomicU32,
@@ -61,6 +64,7 @@ impl Cluster {
         bounds.check()?;
         let shared = Shared {
             world: World::new(bounds, mutant, symmetric),
+            fair: Fair::new(bounds, mutant),
             laws: Flags(u32::MAX),
             seen: AtomicU32::new(0),
             expanded: AtomicU64::new(0),
@@ -79,6 +83,12 @@ impl Cluster {
             shared.laws = flags;
         }
         self
+    }
+
+    /// Whether this law is looked at here: one that is not is no law that holds.
+    pub(crate) fn is_judged_by(&self, law: Law) -> bool {
+        let is_asked = law != Law::Liveness || self.shared.fair.is_some();
+        is_asked && self.shared.laws.has(Flags::law(law))
     }
 
     /// Its bounds.

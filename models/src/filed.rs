@@ -1,6 +1,6 @@
 //! One value of one server, with what is asked of it again and again.
 
-use std::sync::RwLock;
+use std::sync::{OnceLock, RwLock};
 
 use raft_core::{RoleKind, Term};
 use rustc_hash::FxHashMap;
@@ -23,6 +23,8 @@ pub(crate) struct Filed {
     pub(crate) is_joint_by_hand: bool,
     pub(crate) is_leader: bool,
     pub(crate) is_within_bounds: bool,
+    /// Its number in the world of the fair schedule.
+    pub(crate) settling: OnceLock<u32>,
     /// What was asked already: numbers of outcomes, or none.
     pub(crate) memo: RwLock<FxHashMap<Stimulus, u32>>,
 }
@@ -48,6 +50,7 @@ impl Filed {
                 .is_some_and(|raft| raft.membership().is_joint() && !raft.membership().leaves_by_itself()),
             is_leader: raft.is_some_and(|raft| raft.role() == RoleKind::Leader),
             is_within_bounds,
+            settling: OnceLock::new(),
             memo: RwLock::default(),
         }
     }

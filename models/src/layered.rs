@@ -36,7 +36,7 @@ pub(crate) fn search(cluster: &Cluster, mut report: impl FnMut(u64, u64, u64)) -
         found.depth += 1;
         let mut next_layer = Vec::new();
         for (place, state) in layer.iter().enumerate() {
-            if let Some(law) = Law::ALL.into_iter().find(|law| !state.holds(*law)) {
+            if let Some(law) = Law::ALL.into_iter().find(|law| !cluster.holds(state, *law)) {
                 found.unique = origins.len() as u64;
                 found.broken = Some((law, path(cluster, &origins, state.print)));
                 return found;

@@ -19,6 +19,7 @@
 //! From the top: a [`Scenario`] names [`Bounds`]; [`check`] explores the [`Cluster`] they describe, which is a
 //! [`stateright::Model`], and judges each step by every [`Law`] (the five of the paper's Figure 3, and more); a [`Witness`]
 //! says what must be possible, so that no law holds for want of behaviour; what breaks a law is a [`Counterexample`].
+//! From each state a fair schedule without faults is followed too, which must get somewhere ([`Law::Liveness`], `fair.rs`).
 //! [`hunts`] are the worlds in which each seeded bug of the core is caught.
 //!
 //! [`validate`] holds what real servers did against the same laws: their [traces] are replayed.
@@ -58,7 +59,10 @@
 //! # What this does not show (yet)
 //!
 //! - Anything beyond the bounds. A bug that takes three servers, five terms and two crashes passes unseen.
-//! - Liveness. Reachability is checked, progress under a fair schedule is not.
+//! - That every fair schedule gets somewhere: those do in which the faults have ended, everything arrives, and one election is
+//!   over before the next one begins. (Of others that is not true of any Raft, §5.2.) Not that nothing is disturbed later on, nor
+//!   that reads and changes of the members are answered; and where [`Bounds::settles`] is 0, nothing. What else goes wrong on the
+//!   way, beyond the bounds, is not judged.
 //! - The paths that are not taken: `Input::Unreachable`, `Input::Campaign`, `Input::StepDown`, `Input::RequestSnapshot`, slow
 //!   execution, a full window or quota, hostile messages, acknowledgements from an earlier boot, proposals that followers
 //!   forward, transfers that followers ask for, leases, snapshots that lag behind the log that is let go of.
@@ -76,7 +80,8 @@
 //! One line for each step: what happened to which server, and which messages were lost for want of room; below it the server
 //! afterwards: role, term, vote, commit index, log (`2@t1=0` is entry 2 of term 1 with command 0; no `=`: a no-op; `={1,2}`: the
 //! voters from here on, `={1} from {1,2,3}` in the middle of a change; `..2`: entries up to 2 are in the snapshot), and where
-//! writes are outstanding, the disk. `plumbline model replay FILE` lets it happen again to this build's servers.
+//! writes are outstanding, the disk. Where liveness is broken, what the fair schedule then does in vain, up to where it begins
+//! to go round in a circle. `plumbline model replay FILE` lets it happen again to this build's servers.
 
 #![forbid(unsafe_code)]
 
@@ -85,6 +90,7 @@ mod browser;
 mod check;
 mod cluster;
 mod disk;
+mod fair;
 mod filed;
 mod ghost;
 mod key;
@@ -105,7 +111,7 @@ mod world;
 
 pub use bounds::{Bounds, BoundsError};
 pub use browser::{BrowserError, browse};
-pub use check::{Engine, Finding, Kind, Options, Progress, Report, Verdict, check, explore};
+pub use check::{Engine, Finding, Kind, Options, Progress, Report, Settling, Verdict, check, explore};
 pub use cluster::{Action, Cluster};
 pub use members::{Group, Target};
 pub use mutants::{Hunt, NoScenario, hunt, hunts};

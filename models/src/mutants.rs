@@ -132,7 +132,19 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
         | Mutant::LeaseForgottenAtRestart
         | Mutant::LeaseForgottenWithTerm => return missing("leases, and clocks"),
         Mutant::VoteWithLostTail => Bounds { lost_tails: 1, ..two },
-        Mutant::PrevoteDeadlock => return missing("a law that somebody is elected in the end"),
+        Mutant::PrevoteDeadlock => {
+            laws = &[Law::Liveness];
+            Bounds {
+                servers: 2,
+                terms: 2,
+                log: 1,
+                in_flight: 2,
+                pre_vote: true,
+                contact_timer: true,
+                settles: 12,
+                ..SMALL
+            }
+        }
     };
     Ok(Hunt { mutant, bounds, laws })
 }

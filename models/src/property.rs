@@ -46,6 +46,9 @@ pub enum Law {
     WholeSnapshots,
     /// A snapshot stands for committed entries, and names the members as of the last one.
     TrueSnapshots,
+    /// Were the faults to stop here, a new command would be committed, and applied by every member, within the bound of
+    /// election timeouts: by each of the fair schedules of `fair`.
+    Liveness,
 }
 
 /// What must be possible, so that no law holds for want of behaviour.
@@ -106,7 +109,7 @@ pub enum Witness {
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 19] = [
+    pub const ALL: [Law; 20] = [
         Law::ElectionSafety,
         Law::LeaderAppendOnly,
         Law::LogMatching,
@@ -126,6 +129,7 @@ impl Law {
         Law::QuorumsMeet,
         Law::WholeSnapshots,
         Law::TrueSnapshots,
+        Law::Liveness,
     ];
 
     /// Its name in reports.
@@ -151,6 +155,7 @@ impl Law {
             Law::QuorumsMeet => "successive quorums meet",
             Law::WholeSnapshots => "whole snapshots",
             Law::TrueSnapshots => "true snapshots",
+            Law::Liveness => "liveness",
         }
     }
 }

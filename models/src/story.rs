@@ -13,7 +13,7 @@ use crate::members::Target;
 use crate::property::Law;
 use crate::state::State;
 use crate::telling::entry;
-use crate::world::{Envelope, Stimulus};
+use crate::world::{Envelope, Stimulus, World};
 
 /// A run that ends with a broken law. Its steps name messages, not places in a table: the file means the same to every
 /// build whose servers behave the same.
@@ -30,6 +30,9 @@ pub struct Counterexample {
     pub law: String,
     /// What happens.
     pub steps: Vec<Step>,
+    /// What a fair schedule then does in vain, if that breaks the law; to be read, not looked at in a replay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub afterwards: Vec<Step>,
 }
 
 /// One thing that happens.
@@ -160,6 +163,7 @@ impl Counterexample {
             bounds: *cluster.bounds(),
             law: law.name().to_owned(),
             steps,
+            afterwards: state.map(|state| cluster.tell_after(&state, law)).unwrap_or_default(),
         }
     }
 
@@ -195,8 +199,9 @@ impl Counterexample {
             steps.push(step.with_view(&cluster, Some(&next)));
             states.push(next);
         }
-        let is_broken = states.last().is_some_and(|state| !state.holds(law));
-        Ok(Replayed { story: Counterexample { steps, ..self.clone() }, is_broken })
+        let is_broken = states.last().is_some_and(|state| !cluster.holds(state, law));
+        let afterwards = states.last().map(|state| cluster.tell_after(state, law)).unwrap_or_default();
+        Ok(Replayed { story: Counterexample { steps, afterwards, ..self.clone() }, is_broken })
     }
 }
 
@@ -214,8 +219,8 @@ fn switch(name: Option<&str>) -> Result<MutantSwitch, ReplayError> {
 }
 
 impl Occurrence {
-    pub(crate) fn of(cluster: &Cluster, action: Action) -> Self {
-        let sent = |number: u16| cluster.world().message(number).map(|posted| Sent::of(&posted.envelope));
+    pub(crate) fn of(world: &World, action: Action) -> Self {
+        let sent = |number: u16| world.message(number).map(|posted| Sent::of(&posted.envelope));
         match action.stimulus {
             Stimulus::Receive(number) => match sent(number) {
                 Some(sent) if action.again => Occurrence::ReceivesFirstOfTwo(sent),
@@ -226,7 +231,7 @@ impl Occurrence {
             Stimulus::Propose(command) => Occurrence::Proposes(command),
             Stimulus::Read(id) => Occurrence::Reads(id),
             Stimulus::Change(number) => {
-                let target = cluster.bounds().changes.get(usize::from(number)).copied().flatten();
+                let target = world.bounds.changes.get(usize::from(number)).copied().flatten();
                 target.map_or(Occurrence::LeavesJoint, Occurrence::Changes)
             }
             Stimulus::LeaveJoint => Occurrence::LeavesJoint,
@@ -243,7 +248,7 @@ impl Occurrence {
 impl Step {
     pub(crate) fn of(cluster: &Cluster, before: &State, action: Action) -> Self {
         let sent = |number: u16| cluster.world().message(number).map(|posted| Sent::of(&posted.envelope));
-        let event = Occurrence::of(cluster, action);
+        let event = Occurrence::of(cluster.world(), action);
         let mut lost = Vec::new();
         let _ = cluster.apply(before, action, &mut lost);
         let lost = lost.into_iter().filter_map(sent).collect();
@@ -328,18 +333,37 @@ impl std::fmt::Display for Counterexample {
         if let Some(mutant) = &self.mutant {
             writeln!(f, "with the seeded bug {mutant}")?;
         }
-        let mut previous: &[String] = &[];
-        for (place, step) in self.steps.iter().enumerate() {
-            writeln!(f, "{:3}. {step}", place + 1)?;
-            // Only who changed: that is at most the one it happened to.
-            let own = format!("{}:", step.server);
-            let changed = step.after.iter().filter(|line| line.starts_with(&own) && !previous.contains(line));
-            for line in changed {
-                writeln!(f, "       {line}")?;
-            }
-            previous = &step.after;
+        let previous = tell(f, &self.steps, &[])?;
+        if self.afterwards.is_empty() {
+            writeln!(f, "at the end:")?;
+            return previous.iter().try_for_each(|line| writeln!(f, "       {line}"));
         }
-        writeln!(f, "at the end:")?;
-        previous.iter().try_for_each(|line| writeln!(f, "       {line}"))
+        writeln!(
+            f,
+            "then no fault happens any more, everything arrives, one election follows the other, and still no"
+        )?;
+        writeln!(f, "command is committed and applied by all members:")?;
+        tell(f, &self.afterwards, previous)?;
+        writeln!(f, "and so on")
     }
+}
+
+/// Tells steps that follow such a view of all servers. Returns the last view.
+fn tell<'a>(
+    f: &mut std::fmt::Formatter<'_>,
+    steps: &'a [Step],
+    before: &'a [String],
+) -> Result<&'a [String], std::fmt::Error> {
+    let mut previous = before;
+    for (place, step) in steps.iter().enumerate() {
+        writeln!(f, "{:3}. {step}", place + 1)?;
+        // Only who changed: that is at most the one it happened to.
+        let own = format!("{}:", step.server);
+        let changed = step.after.iter().filter(|line| line.starts_with(&own) && !previous.contains(line));
+        for line in changed {
+            writeln!(f, "       {line}")?;
+        }
+        previous = &step.after;
+    }
+    Ok(previous)
 }

@@ -272,7 +272,12 @@ impl World {
         numbers.first().copied().ok_or(Defect::Asymmetric)
     }
 
-    fn post(&self, from: NodeId, to: NodeId, message: &Message<u8>) -> Result<u16, Defect> {
+    /// Files a server of another world. Only where servers have no images.
+    pub(crate) fn adopt(&self, server: &Server) -> Result<u32, Defect> {
+        self.file(server, |_| Some(server.clone()))
+    }
+
+    pub(crate) fn post(&self, from: NodeId, to: NodeId, message: &Message<u8>) -> Result<u16, Defect> {
         let envelope = Envelope { from, to, message: message.clone() };
         let mut index = self.lock();
         let number = match index.messages.get(&envelope) {

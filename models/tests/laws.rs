@@ -51,6 +51,7 @@ fn every_law_can_fail() {
         breaks(law, mutant, Bounds { log: bounds.log.max(3), proposals: bounds.proposals.max(1), ..bounds });
     }
     breaks(Law::NoSuspicion, Mutant::AppendAfterCompaction, bounds_of(Mutant::AppendAfterCompaction));
+    breaks(Law::Liveness, Mutant::PrevoteDeadlock, bounds_of(Mutant::PrevoteDeadlock));
     // A snapshot of a server that did not learn of the members from a snapshot.
     let learner = Target { voters: Group::of(&[1, 2]), learners: Group::of(&[3]), by_hand: false };
     let forgetful =

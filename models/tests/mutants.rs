@@ -26,7 +26,6 @@ fn those_without_a_scenario_are_known() {
             "lease-survives-pause",
             "lease-forgotten-at-restart",
             "lease-forgotten-with-term",
-            "prevote-deadlock",
         ]
     );
 }

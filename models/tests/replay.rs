@@ -24,6 +24,7 @@ fn a_saved_counterexample_replays_and_the_sound_core_does_not_follow_it() {
         Mutant::SnapshotDropsConfig,
         Mutant::VoteWithLostTail,
         Mutant::ReadContextReuse,
+        Mutant::PrevoteDeadlock,
     ] {
         for engine in [Engine::Stateright, Engine::Layered] {
             let story = caught(mutant, engine);
@@ -78,6 +79,12 @@ fn a_story_can_be_read() {
     assert!(story.contains("stops; the last entry on its disk is gone"), "{story}");
     let story = caught(Mutant::ReadContextReuse, Engine::Layered).to_string();
     for expected in ["read? (request 1 of life 0)", "read at 1 (request 1 of life 0) (and will again)"] {
+        assert!(story.contains(expected), "{expected:?} in\n{story}");
+    }
+    let story = caught(Mutant::PrevoteDeadlock, Engine::Layered).to_string();
+    for expected in
+        ["liveness is broken", "then no fault happens any more", "pre-vote for t2: no", "and so on"]
+    {
         assert!(story.contains(expected), "{expected:?} in\n{story}");
     }
     let story = caught(Mutant::SnapshotDropsConfig, Engine::Layered).to_string();

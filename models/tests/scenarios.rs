@@ -24,6 +24,9 @@ fn the_test_set_is_exhausted_with_the_published_number_of_states() {
         println!("{:16} {:8} states {:5.1} s", scenario.name, report.unique_states, report.seconds);
         assert_eq!(report.verdict, Verdict::Holds, "{report:#?}");
         assert!(report.exhausted);
+        let settling = report.settling.expect("liveness is asked about");
+        assert_eq!(settling.states, report.unique_states, "every state was asked");
+        assert!((1..=u64::from(scenario.bounds.settles)).contains(&settling.longest), "{settling:?}");
         counted.push((scenario.name, Some(report.unique_states)));
         published.push((scenario.name, scenario.states));
     }
@@ -48,6 +51,7 @@ fn both_searches_agree_with_symmetry_and_without() {
             assert_eq!(one.unique_states, other.unique_states, "{name} {symmetric}");
             assert_eq!(one.generated_states, other.generated_states, "{name} {symmetric}");
             assert_eq!(one.findings, other.findings, "{name} {symmetric}");
+            assert_eq!(one.settling, other.settling, "{name} {symmetric}");
             assert!(one.exhausted && other.exhausted);
             println!("{name} symmetric {symmetric}: {} states", one.unique_states);
         }
@@ -87,6 +91,29 @@ fn what_is_never_reached_is_a_violation() {
         let missing: Vec<_> = report.findings.iter().filter(|f| f.verdict == Verdict::Violated).collect();
         assert_eq!(missing.len(), 1);
         assert_eq!((missing[0].kind, missing[0].name), (Kind::Sometimes, Witness::Truncated.name()));
+    }
+}
+
+#[test]
+fn election_timeouts_are_counted() {
+    let bounds = scenario("base-t2").expect("a known scenario").bounds;
+    for engine in [Engine::Stateright, Engine::Layered] {
+        let within = |settles: u8| {
+            let mut bounds = bounds;
+            bounds.settles = settles;
+            explore("timeouts", bounds, &[], &with(engine, true), |_| {}).expect("sensible bounds")
+        };
+        let longest = within(8).settling.expect("liveness is asked about").longest;
+        let in_time = within(longest as u8);
+        assert_eq!((in_time.verdict, in_time.exhausted), (Verdict::Holds, true));
+        let report = within(longest as u8 - 1);
+        let story = report.counterexample.expect("one less is not enough");
+        assert_eq!((report.verdict, story.law.as_str()), (Verdict::Violated, "liveness"));
+        assert!(!story.afterwards.is_empty());
+        // Where it is not asked about, nothing is said about it.
+        let report = within(0);
+        assert_eq!((report.settling, report.verdict), (None, Verdict::Holds));
+        assert!(report.findings.iter().all(|finding| finding.name != "liveness"));
     }
 }
 

@@ -82,7 +82,7 @@ impl Model for Cluster {
     }
 
     fn format_action(&self, action: &Action) -> String {
-        let (server, event) = (Cluster::id_of(*action).0, Occurrence::of(self, *action));
+        let (server, event) = (Cluster::id_of(*action).0, Occurrence::of(self.world(), *action));
         Step { server, event, lost: Vec::new(), after: Vec::new() }.to_string()
     }
 
@@ -90,7 +90,7 @@ impl Model for Cluster {
         // The checker takes plain functions, so each law needs its own.
         macro_rules! laws {
             ($($law:ident),*) => { vec![$(Property::always(
-                Law::$law.name(), |_, state: &State| state.holds(Law::$law))),*] };
+                Law::$law.name(), |cluster: &Cluster, state: &State| cluster.holds(state, Law::$law))),*] };
         }
         laws!(
             ElectionSafety,
@@ -111,7 +111,8 @@ impl Model for Cluster {
             OwnCommitFirst,
             QuorumsMeet,
             WholeSnapshots,
-            TrueSnapshots
+            TrueSnapshots,
+            Liveness
         )
     }
 }

@@ -249,6 +249,13 @@ fn describe(report: &Report) -> String {
         report.seconds,
         report.states_per_second,
     );
+    if let Some(settling) = report.settling {
+        let _ = writeln!(
+            text,
+            "  from {} of them a fair schedule commits and applies a command within {} election timeouts",
+            settling.states, settling.longest
+        );
+    }
     if let Some(published) =
         report.published_states.filter(|n| report.exhausted && *n != report.unique_states)
     {
