@@ -68,6 +68,10 @@ pub struct Bounds {
     /// [`Law::Liveness`](crate::Law::Liveness)); 0: that is not asked.
     #[serde(default)]
     pub settles: u8,
+    /// Whether commands are puts into one register and reads are gets, what their clients see is remembered, and is to be
+    /// linearizable.
+    #[serde(default)]
+    pub clients: bool,
 }
 
 /// Bounds that cannot be explored.
@@ -119,6 +123,7 @@ impl Bounds {
         rounds: 0,
         lost_tails: 0,
         settles: 0,
+        clients: false,
     };
 
     /// Whether these bounds can be explored.
@@ -177,6 +182,7 @@ impl Bounds {
             (self.pre_vote, "pre-vote"),
             (self.contact_timer, "check-quorum"),
             (self.forwarded_reads, "forwarded reads"),
+            (self.clients, "clients"),
         ]
         .iter()
         .filter(|(is, _)| *is)

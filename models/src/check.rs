@@ -145,6 +145,8 @@ pub struct Report {
     pub messages: usize,
     /// What the fair schedule came to, where liveness is asked about.
     pub settling: Option<Settling>,
+    /// How many different histories of clients were judged, where those are remembered.
+    pub histories: Option<usize>,
     /// A run that breaks a law.
     pub counterexample: Option<Counterexample>,
 }
@@ -198,6 +200,9 @@ pub fn explore(
     let stopped_by = match (cluster.defect(), guard.stopped_by) {
         (Some(Defect::Full), _) => Some("too many different servers, messages or histories".to_owned()),
         (Some(Defect::Asymmetric), _) => Some("the core does not treat all servers alike".to_owned()),
+        (Some(Defect::Undecided), _) => {
+            Some("a history of clients that the checker does not decide".to_owned())
+        }
         (None, reason) => reason,
     };
     // Whether everything was seen is counted, not believed: every state was asked for its successors.
@@ -227,6 +232,7 @@ pub fn explore(
         server_states,
         messages,
         settling,
+        histories: cluster.histories(),
         counterexample: outcome.broken.map(|(law, way)| Counterexample::new(&cluster, name, law, &way)),
     })
 }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod model;
+mod serve;
 mod settle;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use raft_core::{MutantSwitch, NodeId, ReadOutcome, Timer};
 
 use crate::bounds::{Bounds, BoundsError};
+use crate::clients::Judge;
 use crate::fair::Fair;
 use crate::filed::Filed;
 use crate::ghost::Ghost;
@@ -39,6 +41,7 @@ pub struct Cluster {
 struct Shared {
     world: World,
     fair: Option<Fair>,
+    judge: Judge,
     /// The laws that count.
     laws: Flags,
     seen: AtomicU32,
@@ -65,6 +68,7 @@ impl Cluster {
         let shared = Shared {
             world: World::new(bounds, mutant, symmetric),
             fair: Fair::new(bounds, mutant),
+            judge: Judge::default(),
             laws: Flags(u32::MAX),
             seen: AtomicU32::new(0),
             expanded: AtomicU64::new(0),
@@ -87,7 +91,11 @@ impl Cluster {
 
     /// Whether this law is looked at here: one that is not is no law that holds.
     pub(crate) fn is_judged_by(&self, law: Law) -> bool {
-        let is_asked = law != Law::Liveness || self.shared.fair.is_some();
+        let is_asked = match law {
+            Law::Liveness => self.shared.fair.is_some(),
+            Law::LinearizableHistory => self.bounds().clients,
+            _ => true,
+        };
         is_asked && self.shared.laws.has(Flags::law(law))
     }
 
@@ -122,12 +130,17 @@ impl Cluster {
         match self.shared.defect.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Defect::Full),
-            _ => Some(Defect::Asymmetric),
+            2 => Some(Defect::Asymmetric),
+            _ => Some(Defect::Undecided),
         }
     }
 
     fn fail(&self, defect: Defect) {
-        let number = if defect == Defect::Full { 1 } else { 2 };
+        let number = match defect {
+            Defect::Full => 1,
+            Defect::Asymmetric => 2,
+            Defect::Undecided => 3,
+        };
         self.shared.defect.store(number, Ordering::Relaxed);
         self.stop();
     }
@@ -277,7 +290,7 @@ impl Cluster {
         let installs = seen.has(Flags::witness(Witness::SnapshotInstalled));
         seen.add_if(installs && state.crashes > 0, Flags::witness(Witness::InstalledAfterCrash));
         state.broken.add(outcome.broken);
-        self.remember(&mut state, outcome, &mut seen)?;
+        self.remember(&mut state, action, outcome, &mut seen)?;
         self.settle_reads(&mut state, outcome);
         self.compare(before, &mut state, action.server, outcome);
         state.broken.0 &= self.shared.laws.0;
@@ -285,9 +298,10 @@ impl Cluster {
         Some((state, seen))
     }
 
-    /// History: elections and what is applied.
-    fn remember(&self, state: &mut State, outcome: &Outcome, seen: &mut Flags) -> Option<()> {
-        if outcome.elected.is_none() && outcome.applied.is_empty() {
+    /// History: elections, what is applied, and what clients see.
+    fn remember(&self, state: &mut State, action: Action, outcome: &Outcome, seen: &mut Flags) -> Option<()> {
+        let is_noticed = self.is_noticed(state, action, outcome);
+        if outcome.elected.is_none() && outcome.applied.is_empty() && !is_noticed {
             return Some(());
         }
         let mut ghost = self.ghost(state)?.clone();
@@ -302,6 +316,9 @@ impl Cluster {
                 state.broken.add(Flags::law(Law::DurableCommit));
             }
             seen.add_if(state.crashes > 0, Flags::witness(Witness::AppliedAfterCrash));
+        }
+        if is_noticed {
+            self.serve(&mut ghost, state, action, outcome, seen);
         }
         match self.world().remember(ghost) {
             Ok(number) => state.ghost = number,

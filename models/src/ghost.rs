@@ -4,6 +4,7 @@
 use raft_core::{Entry, Index, NodeId, SnapshotMeta, Term};
 
 use crate::bounds::Bounds;
+use crate::clients::Clients;
 use crate::disk::Disk;
 use crate::members::{brings_members, members_number, payload_number, renamed_payload};
 use crate::property::{Flags, Law};
@@ -16,6 +17,8 @@ pub(crate) struct Ghost {
     pub(crate) leaders: [Option<Office>; Bounds::MAX_TERM as usize],
     /// What was ever applied anywhere, from index 1.
     pub(crate) committed: Vec<Committed>,
+    /// What clients have seen, where that is remembered.
+    pub(crate) clients: Clients,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -41,12 +44,20 @@ impl Office {
 
 impl Ghost {
     pub(crate) fn new() -> Self {
-        Ghost { leaders: [None; Bounds::MAX_TERM as usize], committed: Vec::new() }
+        Ghost {
+            leaders: [None; Bounds::MAX_TERM as usize],
+            committed: Vec::new(),
+            clients: Clients::default(),
+        }
     }
 
     /// How much was ever committed.
     pub(crate) fn committed_to(&self) -> u64 {
         self.committed.len() as u64
+    }
+
+    pub(crate) fn committed_payloads(&self) -> Vec<u32> {
+        self.committed.iter().map(|committed| committed.payload).collect()
     }
 
     /// Someone was elected. Returns whether it is a later term's leader than an earlier one.
@@ -135,6 +146,7 @@ impl Ghost {
         for committed in &mut ghost.committed {
             committed.payload = renamed_payload(committed.payload, &rename);
         }
+        ghost.clients.rename(&rename);
         ghost
     }
 }

@@ -19,7 +19,8 @@
 //! From the top: a [`Scenario`] names [`Bounds`]; [`check`] explores the [`Cluster`] they describe, which is a
 //! [`stateright::Model`], and judges each step by every [`Law`] (the five of the paper's Figure 3, and more); a [`Witness`]
 //! says what must be possible, so that no law holds for want of behaviour; what breaks a law is a [`Counterexample`].
-//! From each state a fair schedule without faults is followed too, which must get somewhere ([`Law::Liveness`], `fair.rs`).
+//! Where clients use a register, the history of what they see must be linearizable, as judged by `checker`, which judges those
+//! of real clusters as well. From each state a fair schedule without faults is followed too, which must get somewhere ([`Law::Liveness`], `fair.rs`).
 //! [`hunts`] are the worlds in which each seeded bug of the core is caught.
 //!
 //! [`validate`] holds what real servers did against the same laws: their [traces] are replayed.
@@ -73,6 +74,9 @@
 //!   the first take four servers, three terms and two messages in flight (nine million states did not get there), by the others
 //!   a second change and a third term (not searched); append-after-compaction by what its followers refuse to believe, since
 //!   all that comes of it is that they never catch up.
+//! - What clients see is followed where they put into one register and get from it ([`Bounds::clients`]): at most two puts and two
+//!   gets, of clients that wait for ever and ask once. Elsewhere reads are judged by their index. Gets of what a server will
+//!   only apply later on are taken for given up.
 //! - Several laws broken in one step are reported as the first of them.
 //!
 //! # How to read a counterexample
@@ -88,6 +92,7 @@
 mod bounds;
 mod browser;
 mod check;
+mod clients;
 mod cluster;
 mod disk;
 mod fair;

@@ -49,6 +49,8 @@ pub enum Law {
     /// Were the faults to stop here, a new command would be committed, and applied by every member, within the bound of
     /// election timeouts: by each of the fair schedules of `fair`.
     Liveness,
+    /// What the clients of one register see is linearizable: all of it, as judged by the checker of recorded histories.
+    LinearizableHistory,
 }
 
 /// What must be possible, so that no law holds for want of behaviour.
@@ -105,11 +107,13 @@ pub enum Witness {
     ReadForwarded,
     /// A server that lost the end of its log has it again.
     Repaired,
+    /// A client gets what was put.
+    PutSeen,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 20] = [
+    pub const ALL: [Law; 21] = [
         Law::ElectionSafety,
         Law::LeaderAppendOnly,
         Law::LogMatching,
@@ -130,6 +134,7 @@ impl Law {
         Law::WholeSnapshots,
         Law::TrueSnapshots,
         Law::Liveness,
+        Law::LinearizableHistory,
     ];
 
     /// Its name in reports.
@@ -156,13 +161,14 @@ impl Law {
             Law::WholeSnapshots => "whole snapshots",
             Law::TrueSnapshots => "true snapshots",
             Law::Liveness => "liveness",
+            Law::LinearizableHistory => "linearizable history",
         }
     }
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 25] = [
+    pub const ALL: [Witness; 26] = [
         Witness::Elected,
         Witness::SecondLeader,
         Witness::OwnTermCommitted,
@@ -188,6 +194,7 @@ impl Witness {
         Witness::Transferred,
         Witness::ReadForwarded,
         Witness::Repaired,
+        Witness::PutSeen,
     ];
 
     /// Its name in reports.
@@ -219,6 +226,7 @@ impl Witness {
             Witness::Transferred => "leadership is transferred",
             Witness::ReadForwarded => "a follower serves a read",
             Witness::Repaired => "a lost end of a log is repaired",
+            Witness::PutSeen => "a client gets what was put",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The named worlds that are explored.
 
+mod clients;
 mod features;
 mod fixed;
 
@@ -7,6 +8,10 @@ use std::sync::LazyLock;
 
 use crate::bounds::Bounds;
 use crate::property::Witness;
+
+/// The smallest world, asked for liveness in each state (which takes as long again as the search). Whatever happened, eight
+/// election timeouts without faults are enough: that is what it takes where a server repairs its log.
+const LIVE: Bounds = Bounds { settles: 8, ..Bounds::SMALLEST };
 
 /// A world worth exploring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +54,8 @@ impl Set {
     }
 }
 
-static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| [fixed::FIXED, features::FEATURES].concat());
+static SCENARIOS: LazyLock<Vec<Scenario>> =
+    LazyLock::new(|| [fixed::FIXED, features::FEATURES, clients::SCENARIOS].concat());
 
 /// All scenarios.
 #[must_use]

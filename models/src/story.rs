@@ -33,6 +33,9 @@ pub struct Counterexample {
     /// What a fair schedule then does in vain, if that breaks the law; to be read, not looked at in a replay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub afterwards: Vec<Step>,
+    /// What clients have seen by then, in the order of real time, where that is remembered; to be read as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
 }
 
 /// One thing that happens.
@@ -164,6 +167,7 @@ impl Counterexample {
             law: law.name().to_owned(),
             steps,
             afterwards: state.map(|state| cluster.tell_after(&state, law)).unwrap_or_default(),
+            clients: state.map(|state| cluster.seen_by_clients(&state)).unwrap_or_default(),
         }
     }
 
@@ -201,7 +205,8 @@ impl Counterexample {
         }
         let is_broken = states.last().is_some_and(|state| !cluster.holds(state, law));
         let afterwards = states.last().map(|state| cluster.tell_after(state, law)).unwrap_or_default();
-        Ok(Replayed { story: Counterexample { steps, afterwards, ..self.clone() }, is_broken })
+        let clients = states.last().map(|state| cluster.seen_by_clients(state)).unwrap_or_default();
+        Ok(Replayed { story: Counterexample { steps, afterwards, clients, ..self.clone() }, is_broken })
     }
 }
 
@@ -325,45 +330,4 @@ impl std::fmt::Display for Step {
         }
         self.lost.iter().try_for_each(|lost| write!(f, "; lost: {lost}"))
     }
-}
-
-impl std::fmt::Display for Counterexample {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{} is broken in {} ({})", self.law, self.scenario, self.bounds.summary())?;
-        if let Some(mutant) = &self.mutant {
-            writeln!(f, "with the seeded bug {mutant}")?;
-        }
-        let previous = tell(f, &self.steps, &[])?;
-        if self.afterwards.is_empty() {
-            writeln!(f, "at the end:")?;
-            return previous.iter().try_for_each(|line| writeln!(f, "       {line}"));
-        }
-        writeln!(
-            f,
-            "then no fault happens any more, everything arrives, one election follows the other, and still no"
-        )?;
-        writeln!(f, "command is committed and applied by all members:")?;
-        tell(f, &self.afterwards, previous)?;
-        writeln!(f, "and so on")
-    }
-}
-
-/// Tells steps that follow such a view of all servers. Returns the last view.
-fn tell<'a>(
-    f: &mut std::fmt::Formatter<'_>,
-    steps: &'a [Step],
-    before: &'a [String],
-) -> Result<&'a [String], std::fmt::Error> {
-    let mut previous = before;
-    for (place, step) in steps.iter().enumerate() {
-        writeln!(f, "{:3}. {step}", place + 1)?;
-        // Only who changed: that is at most the one it happened to.
-        let own = format!("{}:", step.server);
-        let changed = step.after.iter().filter(|line| line.starts_with(&own) && !previous.contains(line));
-        for line in changed {
-            writeln!(f, "       {line}")?;
-        }
-        previous = &step.after;
-    }
-    Ok(previous)
 }

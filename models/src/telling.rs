@@ -1,9 +1,9 @@
-//! What servers say to each other, in words.
+//! A counterexample in words, and what servers say to each other.
 
 use raft_core::{AppendOutcome, Body, Entry, Message, Payload};
 
 use crate::members::describe;
-use crate::story::Sent;
+use crate::story::{Counterexample, Sent, Step};
 
 /// An entry in a few letters.
 pub(crate) fn entry(entry: &Entry<u8>) -> String {
@@ -71,4 +71,49 @@ impl std::fmt::Display for Sent {
             other => write!(f, "{other:?}"),
         }
     }
+}
+
+impl std::fmt::Display for Counterexample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} is broken in {} ({})", self.law, self.scenario, self.bounds.summary())?;
+        if let Some(mutant) = &self.mutant {
+            writeln!(f, "with the seeded bug {mutant}")?;
+        }
+        let previous = tell(f, &self.steps, &[])?;
+        if !self.clients.is_empty() {
+            writeln!(f, "what the clients see:")?;
+            self.clients.iter().try_for_each(|line| writeln!(f, "       {line}"))?;
+        }
+        if self.afterwards.is_empty() {
+            writeln!(f, "at the end:")?;
+            return previous.iter().try_for_each(|line| writeln!(f, "       {line}"));
+        }
+        writeln!(
+            f,
+            "then no fault happens any more, everything arrives, one election follows the other, and still no"
+        )?;
+        writeln!(f, "command is committed and applied by all members:")?;
+        tell(f, &self.afterwards, previous)?;
+        writeln!(f, "and so on")
+    }
+}
+
+/// Tells steps that follow such a view of all servers. Returns the last view.
+fn tell<'a>(
+    f: &mut std::fmt::Formatter<'_>,
+    steps: &'a [Step],
+    before: &'a [String],
+) -> Result<&'a [String], std::fmt::Error> {
+    let mut previous = before;
+    for (place, step) in steps.iter().enumerate() {
+        writeln!(f, "{:3}. {step}", place + 1)?;
+        // Only who changed: that is at most the one it happened to.
+        let own = format!("{}:", step.server);
+        let changed = step.after.iter().filter(|line| line.starts_with(&own) && !previous.contains(line));
+        for line in changed {
+            writeln!(f, "       {line}")?;
+        }
+        previous = &step.after;
+    }
+    Ok(previous)
 }

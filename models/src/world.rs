@@ -87,6 +87,8 @@ pub(crate) enum Defect {
     Full,
     /// The core does not treat all names of servers alike.
     Asymmetric,
+    /// The checker does not know whether a history of clients is linearizable.
+    Undecided,
 }
 
 #[derive(Default)]

@@ -4,7 +4,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use models::{Bounds, Engine, Group, Law, Options, Target, hunt};
+use models::{Bounds, Engine, Group, Law, Options, Target, hunt, scenario};
 use raft_core::{Mutant, MutantSwitch};
 
 fn breaks(law: Law, mutant: Mutant, bounds: Bounds) {
@@ -52,6 +52,13 @@ fn every_law_can_fail() {
     }
     breaks(Law::NoSuspicion, Mutant::AppendAfterCompaction, bounds_of(Mutant::AppendAfterCompaction));
     breaks(Law::Liveness, Mutant::PrevoteDeadlock, bounds_of(Mutant::PrevoteDeadlock));
+    // What clients see, and nothing else.
+    let register = scenario("register-t2").expect("a known scenario").bounds;
+    breaks(Law::LinearizableHistory, Mutant::ReadWithoutQuorum, register);
+    breaks(Law::LinearizableHistory, Mutant::ReadBeforeOwnCommit, register);
+    breaks(Law::LinearizableHistory, Mutant::VoteWithoutLogCheck, register);
+    let forwarded = scenario("register-forwarded").expect("a known scenario").bounds;
+    breaks(Law::LinearizableHistory, Mutant::ReadContextReuse, forwarded);
     // A snapshot of a server that did not learn of the members from a snapshot.
     let learner = Target { voters: Group::of(&[1, 2]), learners: Group::of(&[3]), by_hand: false };
     let forgetful =

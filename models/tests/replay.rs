@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use models::{Counterexample, Engine, Options, ReplayError, hunt};
+use models::{Counterexample, Engine, Law, Options, ReplayError, hunt, scenario};
 use raft_core::{Mutant, MutantSwitch};
 
 fn caught(mutant: Mutant, engine: Engine) -> Counterexample {
@@ -41,6 +41,25 @@ fn a_saved_counterexample_replays_and_the_sound_core_does_not_follow_it() {
             }
         }
     }
+}
+
+#[test]
+fn what_clients_saw_is_told_and_replayed() {
+    let register = scenario("register-t2").expect("a known scenario");
+    let mutant = MutantSwitch::on(Mutant::ReadWithoutQuorum);
+    let options = Options {
+        engine: Engine::Layered,
+        mutant,
+        laws: vec![Law::LinearizableHistory],
+        ..Options::default()
+    };
+    let report = models::check(register, &options, |_| {}).expect("sensible bounds");
+    let story = report.counterexample.expect("a stale get");
+    assert!(story.to_string().contains("what the clients see:\n       put 0 is asked for\n"), "{story}");
+    assert_eq!(story.clients.last().map(String::as_str), Some("get 0 returns nothing"));
+    let replayed = story.replay_with(mutant).expect("the same servers");
+    assert!(replayed.is_broken);
+    assert_eq!(replayed.story, story);
 }
 
 #[test]

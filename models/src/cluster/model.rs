@@ -112,7 +112,8 @@ impl Model for Cluster {
             QuorumsMeet,
             WholeSnapshots,
             TrueSnapshots,
-            Liveness
+            Liveness,
+            LinearizableHistory
         )
     }
 }

@@ -9,8 +9,8 @@ use crate::property::Witness;
 const SNAPSHOT: &[Witness] =
     &[Witness::Elected, Witness::CommandApplied, Witness::Compacted, Witness::SnapshotInstalled];
 
-/// Whatever happened, eight election timeouts without faults are enough: that is what it takes where a server repairs its log.
-const SMALL: Bounds = Bounds { settles: 8, ..Bounds::SMALLEST };
+const SMALL: Bounds = Bounds::SMALLEST;
+const LIVE: Bounds = super::LIVE;
 
 pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
@@ -20,7 +20,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             log: 3,
             learners: Group::of(&[3]),
             changes: [Some(Target::voters(&[1, 2, 3])), None],
-            ..SMALL
+            ..LIVE
         },
         reaches: &[Witness::MembersChanged, Witness::LearnerPromoted],
         states: Some(2_358),
@@ -29,7 +29,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "shrink",
         about: "two terms; one of three voters is removed, whether it leads or not",
-        bounds: Bounds { terms: 2, log: 3, changes: [Some(Target::voters(&[1, 2])), None], ..SMALL },
+        bounds: Bounds { terms: 2, log: 3, changes: [Some(Target::voters(&[1, 2])), None], ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::MembersChanged, Witness::LeaderLeft],
         states: Some(273_921),
         set: Set::Test,
@@ -37,7 +37,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "joint",
         about: "two terms; two of three voters are removed in one change",
-        bounds: Bounds { terms: 2, log: 4, changes: [Some(Target::voters(&[1])), None], ..SMALL },
+        bounds: Bounds { terms: 2, log: 4, changes: [Some(Target::voters(&[1])), None], ..LIVE },
         reaches: &[
             Witness::SecondLeader,
             Witness::MembersChanged,
@@ -56,7 +56,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             in_flight: 2,
             outsiders: Group::of(&[3]),
             changes: [Some(Target::voters(&[1, 3])), None],
-            ..SMALL
+            ..LIVE
         },
         reaches: &[Witness::MembersChanged, Witness::JointEntered, Witness::JointLeft, Witness::LeaderLeft],
         states: Some(18_718),
@@ -65,7 +65,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "snapshots",
         about: "a leader compacts its log, and a server that lags is sent the snapshot in two parts",
-        bounds: Bounds { log: 2, proposals: 1, snapshots: 1, snapshot_parts: 2, ..SMALL },
+        bounds: Bounds { log: 2, proposals: 1, snapshots: 1, snapshot_parts: 2, ..LIVE },
         reaches: SNAPSHOT,
         states: Some(24_573),
         set: Set::Test,
@@ -73,7 +73,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "snapshots-t2",
         about: "two terms; leaders with compacted logs follow each other",
-        bounds: Bounds { terms: 2, log: 3, snapshots: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 3, snapshots: 1, ..LIVE },
         reaches: &[
             Witness::SecondLeader,
             Witness::OlderTermCommitted,
@@ -87,7 +87,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "snapshots-crash",
         about: "a server with a slow disk crashes, maybe while it installs a snapshot",
-        bounds: Bounds { log: 2, snapshots: 1, snapshot_parts: 2, crashes: 1, slow_writes: 2, ..SMALL },
+        bounds: Bounds { log: 2, snapshots: 1, snapshot_parts: 2, crashes: 1, slow_writes: 2, ..LIVE },
         reaches: &[Witness::WriteLost, Witness::SnapshotInstalled, Witness::InstalledAfterCrash],
         states: Some(38_803),
         set: Set::Test,
@@ -101,7 +101,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             changes: [Some(Target::voters(&[1, 2, 3])), None],
             snapshots: 2,
             snapshot_parts: 2,
-            ..SMALL
+            ..LIVE
         },
         reaches: &[Witness::MembersChanged, Witness::Compacted, Witness::SnapshotInstalled],
         states: Some(5_891),
@@ -118,7 +118,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             reads: 2,
             forwarded_reads: true,
             rounds: 2,
-            ..SMALL
+            ..LIVE
         },
         reaches: &[Witness::ReadForwarded, Witness::AppliedAfterCrash],
         states: Some(117_960),
@@ -145,7 +145,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             terms: 2,
             log: 4,
             changes: [Some(Target::voters(&[1, 2])), Some(Target::voters(&[1]))],
-            ..SMALL
+            ..LIVE
         },
         reaches: &[Witness::SecondLeader, Witness::MembersChanged, Witness::LeaderLeft],
         states: Some(685_802),
@@ -154,7 +154,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "snapshots-twice",
         about: "two terms, and two snapshots in two parts",
-        bounds: Bounds { terms: 2, log: 3, snapshots: 2, snapshot_parts: 2, ..SMALL },
+        bounds: Bounds { terms: 2, log: 3, snapshots: 2, snapshot_parts: 2, ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::Truncated, Witness::Compacted, Witness::SnapshotInstalled],
         states: Some(101_092),
         set: Set::Ci,
@@ -162,7 +162,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "snapshots-reorder",
         about: "the parts of a snapshot and what follows it overtake each other, and one message arrives twice",
-        bounds: Bounds { log: 2, in_flight: 2, duplicates: 1, snapshots: 1, snapshot_parts: 2, ..SMALL },
+        bounds: Bounds { log: 2, in_flight: 2, duplicates: 1, snapshots: 1, snapshot_parts: 2, ..LIVE },
         reaches: &[Witness::Compacted, Witness::SnapshotInstalled, Witness::MessageDuplicated],
         states: Some(98_628),
         set: Set::Ci,
@@ -190,7 +190,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "transfer",
         about: "two terms with pre-vote and stickiness; a leader hands over to another server",
-        bounds: Bounds { terms: 2, log: 2, pre_vote: true, transfers: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, pre_vote: true, transfers: 1, ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::OlderTermCommitted, Witness::Transferred],
         states: Some(645_435),
         set: Set::Ci,
@@ -206,7 +206,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "lost-tail",
         about: "three terms; a disk loses the last entry that it had made durable",
-        bounds: Bounds { terms: 3, log: 2, lost_tails: 1, ..SMALL },
+        bounds: Bounds { terms: 3, log: 2, lost_tails: 1, ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::OlderTermCommitted, Witness::Repaired],
         states: Some(505_723),
         set: Set::Ci,

@@ -21,14 +21,14 @@ const CRASH: &[Witness] = &[
     Witness::AppliedAfterCrash,
 ];
 
-/// Whatever happened, eight election timeouts without faults are enough: that is what it takes where a server repairs its log.
-const SMALL: Bounds = Bounds { settles: 8, ..Bounds::SMALLEST };
+const SMALL: Bounds = Bounds::SMALLEST;
+const LIVE: Bounds = super::LIVE;
 
 pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "single",
         about: "one server alone, whose disk is slow, and which crashes twice",
-        bounds: Bounds { servers: 1, terms: 3, proposals: 1, slow_writes: 2, crashes: 2, reads: 1, ..SMALL },
+        bounds: Bounds { servers: 1, terms: 3, proposals: 1, slow_writes: 2, crashes: 2, reads: 1, ..LIVE },
         reaches: &[Witness::Elected, Witness::WriteLost, Witness::AppliedAfterCrash, Witness::ReadServed],
         states: Some(1_130),
         set: Set::Test,
@@ -36,7 +36,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "base-t1",
         about: "one term: an election, a no-op, a command; two messages in flight, in either order",
-        bounds: Bounds { log: 2, proposals: 1, in_flight: 2, ..SMALL },
+        bounds: Bounds { log: 2, proposals: 1, in_flight: 2, ..LIVE },
         reaches: &[
             Witness::Elected,
             Witness::OwnTermCommitted,
@@ -49,7 +49,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "base-t2",
         about: "two terms: leaders follow each other, logs diverge and are repaired",
-        bounds: Bounds { terms: 2, log: 2, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, ..LIVE },
         reaches: TWO_TERMS,
         states: Some(14_028),
         set: Set::Test,
@@ -57,7 +57,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "base-t2-command",
         about: "two terms and a command",
-        bounds: Bounds { terms: 2, log: 3, proposals: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 3, proposals: 1, ..LIVE },
         reaches: TWO_TERMS,
         states: Some(145_851),
         set: Set::Test,
@@ -65,7 +65,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "duplicate",
         about: "two terms, a command, and a message arrives twice",
-        bounds: Bounds { terms: 2, log: 2, proposals: 1, duplicates: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, proposals: 1, duplicates: 1, ..LIVE },
         reaches: &[
             Witness::SecondLeader,
             Witness::OlderTermCommitted,
@@ -78,7 +78,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "slow-disks",
         about: "one term; two writes of each server are under way, and one server crashes and loses what was not durable",
-        bounds: Bounds { proposals: 1, crashes: 1, slow_writes: 2, ..SMALL },
+        bounds: Bounds { proposals: 1, crashes: 1, slow_writes: 2, ..LIVE },
         reaches: &[
             Witness::WriteLost,
             Witness::CommandApplied,
@@ -91,7 +91,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "reads",
         about: "two terms and a read",
-        bounds: Bounds { terms: 2, log: 2, reads: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, reads: 1, ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::ReadServed, Witness::ReadAborted],
         states: Some(102_195),
         set: Set::Test,
@@ -99,7 +99,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "pre-vote",
         about: "two terms with pre-vote and stickiness",
-        bounds: Bounds { terms: 2, log: 2, pre_vote: true, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, pre_vote: true, ..LIVE },
         reaches: TWO_TERMS,
         states: Some(152_567),
         set: Set::Test,
@@ -107,7 +107,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "four",
         about: "four servers elect in one term, and two messages arrive twice",
-        bounds: Bounds { servers: 4, log: 1, in_flight: 2, duplicates: 2, ..SMALL },
+        bounds: Bounds { servers: 4, log: 1, in_flight: 2, duplicates: 2, ..LIVE },
         reaches: &[Witness::Elected, Witness::OwnTermCommitted, Witness::MessageDuplicated],
         states: Some(199_928),
         set: Set::Test,
@@ -115,7 +115,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "together-t1",
         about: "one term; a message arrives twice, a server with a slow disk crashes, a read is asked for",
-        bounds: Bounds { log: 2, duplicates: 1, crashes: 1, slow_writes: 1, reads: 1, ..SMALL },
+        bounds: Bounds { log: 2, duplicates: 1, crashes: 1, slow_writes: 1, reads: 1, ..LIVE },
         reaches: &[
             Witness::MessageDuplicated,
             Witness::WriteLost,
@@ -128,7 +128,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "base-t3",
         about: "three terms",
-        bounds: Bounds { terms: 3, log: 3, ..SMALL },
+        bounds: Bounds { terms: 3, log: 3, ..LIVE },
         reaches: TWO_TERMS,
         states: Some(212_908),
         set: Set::Ci,
@@ -160,7 +160,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "crash",
         about: "two terms, slow disks, and one server crashes and loses what was not durable",
-        bounds: Bounds { terms: 2, log: 3, crashes: 1, slow_writes: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 3, crashes: 1, slow_writes: 1, ..LIVE },
         reaches: CRASH,
         states: Some(711_942),
         set: Set::Ci,
@@ -176,7 +176,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "check-quorum",
         about: "one term with pre-vote, stickiness and check-quorum",
-        bounds: Bounds { log: 1, pre_vote: true, contact_timer: true, ..SMALL },
+        bounds: Bounds { log: 1, pre_vote: true, contact_timer: true, ..LIVE },
         reaches: &[Witness::Elected, Witness::OwnTermCommitted, Witness::SteppedDown],
         states: Some(95_701),
         set: Set::Ci,

@@ -256,6 +256,9 @@ fn describe(report: &Report) -> String {
             settling.states, settling.longest
         );
     }
+    if let Some(histories) = report.histories {
+        let _ = writeln!(text, "  {histories} different histories of clients were judged");
+    }
     if let Some(published) =
         report.published_states.filter(|n| report.exhausted && *n != report.unique_states)
     {
