@@ -175,7 +175,7 @@ pub(super) const FEATURES: &[Scenario] = &[
             log: 3,
             changes: [Some(Target::voters(&[1, 2])), None],
             snapshots: 1,
-            ..SMALL
+            ..LIVE
         },
         reaches: &[
             Witness::SecondLeader,
@@ -240,7 +240,7 @@ pub(super) const FEATURES: &[Scenario] = &[
     Scenario {
         name: "forwarded-t2",
         about: "two terms and a read, of the leader or of a follower",
-        bounds: Bounds { terms: 2, log: 2, reads: 1, forwarded_reads: true, rounds: 2, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, reads: 1, forwarded_reads: true, rounds: 2, ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::ReadForwarded, Witness::ReadAborted],
         states: Some(563_342),
         set: Set::Ci,

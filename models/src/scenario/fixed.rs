@@ -249,7 +249,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "crash-twice",
         about: "two terms, slow disks, two crashes",
-        bounds: Bounds { terms: 2, log: 3, crashes: 2, slow_writes: 1, ..SMALL },
+        bounds: Bounds { terms: 2, log: 3, crashes: 2, slow_writes: 1, ..LIVE },
         reaches: CRASH,
         states: Some(2_195_767),
         set: Set::Ci,
@@ -273,7 +273,7 @@ pub(super) const FIXED: &[Scenario] = &[
     Scenario {
         name: "check-quorum-t2",
         about: "two terms with pre-vote, stickiness and check-quorum",
-        bounds: Bounds { terms: 2, log: 2, pre_vote: true, contact_timer: true, ..SMALL },
+        bounds: Bounds { terms: 2, log: 2, pre_vote: true, contact_timer: true, ..LIVE },
         reaches: &[Witness::SecondLeader, Witness::OlderTermCommitted, Witness::SteppedDown],
         states: Some(2_976_731),
         set: Set::Ci,
