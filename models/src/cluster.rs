@@ -252,6 +252,13 @@ impl Cluster {
         }
     }
 
+    /// What is sent for an action, in this order, lost or not.
+    pub(crate) fn sends(&self, before: &State, action: Action) -> Vec<Sent> {
+        let outcome = self.react(before, action.server, action.stimulus);
+        let posted = outcome.into_iter().flat_map(|outcome| &outcome.sends);
+        posted.filter_map(|&number| self.world().message(number)).map(|m| Sent::of(&m.envelope)).collect()
+    }
+
     /// What comes of an action, and which messages it loses.
     pub(crate) fn apply(
         &self,

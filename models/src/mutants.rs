@@ -31,10 +31,24 @@ const VISIBLE: &[Law] = &[
 
 const SMALL: Bounds = Bounds::SMALLEST;
 
+const LEASES: &str =
+    "3 servers, 2 terms, log 2, 1 in flight, 1 reads, with leases and a clock for each server";
+
 /// Why there is no world in which a seeded bug is hunted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no scenario yet: it takes {0}")]
-pub struct NoScenario(&'static str);
+#[error("no scenario yet: it takes {takes}")]
+pub struct NoScenario {
+    takes: &'static str,
+    believed: &'static str,
+}
+
+impl NoScenario {
+    /// The smallest world that is believed to show it.
+    #[must_use]
+    pub fn believed(&self) -> &'static str {
+        self.believed
+    }
+}
 
 /// Where the seeded bugs of the core are hunted: those of them for which a world is known.
 #[must_use]
@@ -48,7 +62,7 @@ pub fn hunts() -> Vec<Hunt> {
 /// Says why no world that can be searched is known to show it.
 pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
     let two = Bounds { terms: 2, log: 3, ..SMALL };
-    let missing = |what| Err(NoScenario(what));
+    let missing = |takes, believed| Err(NoScenario { takes, believed });
     let mut laws = VISIBLE;
     let bounds = match mutant {
         Mutant::CommitOlderTerm => Bounds { terms: 4, log: 2, append_entries: 1, ..SMALL },
@@ -82,6 +96,7 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
         Mutant::EchoStaleRound => {
             return missing(
                 "a leader elected twice, a late append, a later leader that commits, and a read: no small world",
+                "3 servers, 4 terms, log 4, 2 in flight, 1 reads",
             );
         }
         Mutant::ReconfigureBeforeOwnCommit => {
@@ -130,7 +145,7 @@ pub fn hunt(mutant: Mutant) -> Result<Hunt, NoScenario> {
         | Mutant::LeaseIgnoresDrift
         | Mutant::LeaseSurvivesPause
         | Mutant::LeaseForgottenAtRestart
-        | Mutant::LeaseForgottenWithTerm => return missing("leases, and clocks"),
+        | Mutant::LeaseForgottenWithTerm => return missing("leases, and clocks", LEASES),
         Mutant::VoteWithLostTail => Bounds { lost_tails: 1, ..two },
         Mutant::PrevoteDeadlock => {
             laws = &[Law::Liveness];

@@ -184,29 +184,53 @@ impl Counterexample {
     /// # Errors
     /// As [`replay`](Self::replay).
     pub fn replay_with(&self, mutant: MutantSwitch) -> Result<Replayed, ReplayError> {
-        let law = Law::ALL.into_iter().find(|law| law.name() == self.law);
-        let law = law.ok_or_else(|| ReplayError::NoSuchLaw(self.law.clone()))?;
-        let cluster = Cluster::with(self.bounds, mutant, false)?.judged_by(&[law]);
-        let mut states = cluster.init_states();
         let mut steps = Vec::new();
-        for (place, saved) in self.steps.iter().enumerate() {
-            let found = states.pop().and_then(|state| {
-                let mut actions = Vec::new();
-                cluster.actions(&state, &mut actions);
-                let step = |action| (action, Step::of(&cluster, &state, action));
-                let (action, step) = actions.into_iter().map(step).find(|(_, step)| step.is_same(saved))?;
-                Some((step, cluster.next_state(&state, action)?))
-            });
-            let Some((step, next)) = found else {
-                return Err(ReplayError::Impossible { step: place + 1, what: saved.to_string() });
-            };
-            steps.push(step.with_view(&cluster, Some(&next)));
-            states.push(next);
-        }
-        let is_broken = states.last().is_some_and(|state| !cluster.holds(state, law));
-        let afterwards = states.last().map(|state| cluster.tell_after(state, law)).unwrap_or_default();
-        let clients = states.last().map(|state| cluster.seen_by_clients(state)).unwrap_or_default();
+        let law = self.known_law()?;
+        let cluster = self.cluster(mutant)?;
+        let mut last = cluster.init_states().pop();
+        self.walk(&cluster, |cluster, before, action, next| {
+            steps.push(Step::of(cluster, before, action).with_view(cluster, Some(next)));
+            last = Some(*next);
+        })?;
+        let is_broken = last.as_ref().is_some_and(|state| !cluster.holds(state, law));
+        let afterwards = last.as_ref().map(|state| cluster.tell_after(state, law)).unwrap_or_default();
+        let clients = last.as_ref().map(|state| cluster.seen_by_clients(state)).unwrap_or_default();
         Ok(Replayed { story: Counterexample { steps, afterwards, clients, ..self.clone() }, is_broken })
+    }
+
+    fn known_law(&self) -> Result<Law, ReplayError> {
+        let law = Law::ALL.into_iter().find(|law| law.name() == self.law);
+        law.ok_or_else(|| ReplayError::NoSuchLaw(self.law.clone()))
+    }
+
+    /// The servers that this is about, and its law as their judge.
+    pub(crate) fn cluster(&self, mutant: MutantSwitch) -> Result<Cluster, ReplayError> {
+        let law = self.known_law()?;
+        Ok(Cluster::with(self.bounds, mutant, false)?.judged_by(&[law]))
+    }
+
+    /// Takes the steps, one after the other; `each` hears of the state before, what happens, and the state after.
+    pub(crate) fn walk(
+        &self,
+        cluster: &Cluster,
+        mut each: impl FnMut(&Cluster, &State, Action, &State),
+    ) -> Result<(), ReplayError> {
+        let mut state = cluster.init_states().pop();
+        for (place, saved) in self.steps.iter().enumerate() {
+            let found = state.take().and_then(|before| {
+                let mut actions = Vec::new();
+                cluster.actions(&before, &mut actions);
+                let action = actions.into_iter().find(|&a| Step::of(cluster, &before, a).is_same(saved))?;
+                let next = cluster.next_state(&before, action)?;
+                each(cluster, &before, action, &next);
+                Some(next)
+            });
+            if found.is_none() {
+                return Err(ReplayError::Impossible { step: place + 1, what: saved.to_string() });
+            }
+            state = found;
+        }
+        Ok(())
     }
 }
 
@@ -214,7 +238,7 @@ fn name_of(mutant: MutantSwitch) -> Option<String> {
     Mutant::ALL.iter().find(|candidate| mutant.is(**candidate)).map(|found| found.name().to_owned())
 }
 
-fn switch(name: Option<&str>) -> Result<MutantSwitch, ReplayError> {
+pub(crate) fn switch(name: Option<&str>) -> Result<MutantSwitch, ReplayError> {
     let Some(name) = name else { return Ok(MutantSwitch::default()) };
     #[cfg(feature = "mutants")]
     if let Ok(mutant) = name.parse() {

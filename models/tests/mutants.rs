@@ -1,15 +1,7 @@
 //! Every seeded bug of the core is caught, in a world in which the same search finds nothing without it.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
-use models::{Engine, Hunt, Options, Report, hunt, hunts};
+use models::{Hunted, difference, hunt, hunts, table};
 use raft_core::{Mutant, MutantSwitch};
-
-fn search(hunt: &Hunt, mutant: MutantSwitch, max_states: Option<u64>) -> Report {
-    let laws = hunt.laws.to_vec();
-    let options = Options { engine: Engine::Layered, mutant, laws, max_states, ..Options::default() };
-    models::explore(hunt.mutant.name(), hunt.bounds, &[], &options, |_| {}).expect("sensible bounds")
-}
 
 #[test]
 fn those_without_a_scenario_are_known() {
@@ -30,24 +22,22 @@ fn those_without_a_scenario_are_known() {
     );
 }
 
+/// `BLESS=1` writes the table anew.
 #[test]
-fn every_mutant_is_caught_where_the_sound_core_is_not() {
-    let mut survivors = Vec::new();
+fn every_mutant_is_caught_where_the_sound_core_is_not_and_the_table_says_how() {
+    let mut hunted = Vec::new();
     for hunt in hunts() {
-        let report = search(&hunt, MutantSwitch::on(hunt.mutant), None);
-        let name = hunt.mutant.name();
-        let states = report.unique_states;
-        let Some(story) = report.counterexample else {
-            println!("{name:28} SURVIVES {states} states in {}", hunt.bounds.summary());
-            survivors.push(name);
-            continue;
-        };
-        let steps = story.steps.len();
-        println!("{name:28} {:22} {steps:3} steps {states:8} states {:6.2} s", story.law, report.seconds);
-        // The same search, at least as far, of the same world without the bug.
-        let control = search(&hunt, MutantSwitch::default(), Some(states + 10_000));
-        assert!(control.counterexample.is_none(), "{name}: {:#?}", control.counterexample);
-        assert!(control.exhausted || control.depth as usize > steps, "{name}");
+        let one = Hunted::down(&hunt, MutantSwitch::on(hunt.mutant), |_| {}).expect("sensible bounds");
+        println!("{:28} {:?} {} steps {:.2} s", one.mutant, one.law(), one.steps(), one.with.seconds);
+        hunted.push(one);
     }
+    let survivors: Vec<_> = hunted.iter().filter(|one| !one.is_caught()).map(|one| one.mutant).collect();
     assert_eq!(survivors, [""; 0]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/MUTANTS.md");
+    let table = table(&hunted);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(file, &table).expect("it can be written");
+    }
+    let published = std::fs::read_to_string(file).expect("the table is there");
+    assert_eq!(difference(&published, &table), None, "BLESS=1 cargo test -p models --test mutants");
 }

@@ -44,6 +44,7 @@ mod properties;
 mod proposals;
 mod reads;
 mod recovery;
+mod replayed;
 mod replication;
 mod snapshots;
 mod storage;

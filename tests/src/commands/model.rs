@@ -3,6 +3,9 @@
 //! Exit code 0: every law holds in every state, and all states were seen; 1: a law is broken, or something that must be
 //! possible is not; 2: usage; 3: not all states were seen.
 
+mod mutants;
+mod regress;
+
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -53,12 +56,10 @@ enum ModelCommand {
         #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
         address: SocketAddr,
     },
+    /// Make a regression test for raft-core of a saved counterexample: Rust source, for raft-core/tests/suite/replayed.
+    Regress(regress::RegressArgs),
     /// Catch every seeded bug of the core, and show where and how fast.
-    Mutants {
-        /// Print one JSON object instead of text.
-        #[arg(long)]
-        json: bool,
-    },
+    Mutants(mutants::MutantsArgs),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -108,7 +109,8 @@ pub fn run(args: &ModelArgs) -> anyhow::Result<ExitCode> {
             models::browse(scenario.bounds, raft_core::MutantSwitch::default(), *address)?;
             Ok(ExitCode::SUCCESS)
         }
-        ModelCommand::Mutants { json } => mutants(*json),
+        ModelCommand::Regress(args) => regress::run(args),
+        ModelCommand::Mutants(args) => mutants::run(args),
     }
 }
 
@@ -280,14 +282,18 @@ fn save(folder: &Path, story: &Counterexample) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-fn replay(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+fn read(file: &Path) -> anyhow::Result<Counterexample> {
     const LIMIT: u64 = 64 << 20;
     let describe = || format!("cannot read {}", file.display());
     if std::fs::metadata(file).with_context(describe)?.len() > LIMIT {
         bail!("{} is larger than any counterexample", file.display());
     }
     let text = std::fs::read_to_string(file).with_context(describe)?;
-    let story = Counterexample::from_json(&text).with_context(|| file.display().to_string())?;
+    Counterexample::from_json(&text).with_context(|| file.display().to_string())
+}
+
+fn replay(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let story = read(file)?;
     let replayed = story.replay().with_context(|| file.display().to_string())?;
     let broken = replayed.is_broken;
     if as_json {
@@ -298,70 +304,6 @@ fn replay(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         say(&format!("{} {word}", story.law))?;
     }
     Ok(ExitCode::from(u8::from(broken)))
-}
-
-#[cfg(not(feature = "mutants"))]
-fn mutants(_: bool) -> anyhow::Result<ExitCode> {
-    bail!(
-        "this build has no seeded bugs; build one that has: cargo run --release --features mutants -- model mutants"
-    )
-}
-
-#[cfg(feature = "mutants")]
-fn mutants(as_json: bool) -> anyhow::Result<ExitCode> {
-    use raft_core::{Mutant, MutantSwitch};
-    let mut rows = Vec::new();
-    let mut survivors = 0;
-    if !as_json {
-        say(
-            "| mutant | caught by | steps | states | seconds | the same world without it |\n|---|---|---|---|---|---|",
-        )?;
-    }
-    let mut missing = Vec::new();
-    for &mutant in Mutant::ALL {
-        let name = mutant.name();
-        let hunt = match models::hunt(mutant) {
-            Ok(hunt) => hunt,
-            Err(why) => {
-                if !as_json {
-                    say(&format!("| {name} | {why} | | | | |"))?;
-                }
-                missing.push(json!({ "mutant": name, "why": why.to_string() }));
-                continue;
-            }
-        };
-        let search = |mutant, max_states| {
-            let laws = hunt.laws.to_vec();
-            let options = Options { engine: Engine::Layered, mutant, laws, max_states, ..Options::default() };
-            models::explore(name, hunt.bounds, &[], &options, live_line(name))
-        };
-        let with = search(MutantSwitch::on(hunt.mutant), None)?;
-        // The same search, somewhat further, of the same world without the bug.
-        let without = search(MutantSwitch::default(), Some(with.unique_states + 10_000))?;
-        clear_line();
-        let law = with.counterexample.as_ref().map(|story| story.law.clone());
-        let steps = with.counterexample.as_ref().map_or(0, |story| story.steps.len());
-        let is_quiet = without.verdict != Verdict::Violated;
-        let sound = law.is_some() && is_quiet;
-        survivors += usize::from(!sound);
-        if !as_json {
-            let caught = law.as_deref().unwrap_or("SURVIVES");
-            let sane = if is_quiet { "nothing found" } else { "ALSO VIOLATED" };
-            let (states, seconds, all) = (with.unique_states, with.seconds, without.unique_states);
-            let world = hunt.bounds.summary();
-            say(&format!(
-                "| {name} | {caught} | {steps} | {states} | {seconds:.2} | {sane} in {all} states ({world}) |"
-            ))?;
-        }
-        rows.push(json!({ "mutant": name, "law": law, "steps": steps, "with": with, "without": without }));
-    }
-    if as_json {
-        let valid = survivors == 0;
-        let all =
-            json!({ "valid": valid, "survivors": survivors, "mutants": rows, "without_scenario": missing });
-        say(&all.to_string())?;
-    }
-    Ok(ExitCode::from(u8::from(survivors > 0)))
 }
 
 /// A line on a terminal's standard error that says how far a search is; elsewhere one every half minute.

@@ -4,9 +4,6 @@ use raft_core::{Apply, Config, Effects, Input, NodeId, Raft, ReadOutcome, RoleKi
 
 use super::{Cluster, Command, NETWORK_CAPACITY, Packet, State};
 
-/// Small, so that a snapshot takes several.
-const CHUNK_BYTES: usize = 6;
-
 impl Cluster {
     pub(super) fn take(&mut self, id: NodeId, effects: Effects<Command>) {
         for outbound in effects.send {
@@ -104,7 +101,7 @@ impl Cluster {
         let offset = usize::try_from(wanted.offset).unwrap();
         let input = match bytes.as_ref().and_then(|bytes| bytes.get(offset..)) {
             Some(rest) => {
-                let data = rest[..rest.len().min(CHUNK_BYTES)].to_vec();
+                let data = rest[..rest.len().min(self.chunk_bytes)].to_vec();
                 let done = data.len() == rest.len();
                 Input::SnapshotChunk { to: wanted.to, last: wanted.last, offset: wanted.offset, data, done }
             }
@@ -132,9 +129,8 @@ impl Cluster {
         if self.is_up(id) {
             return;
         }
-        let founders = (1..=self.founders as u64).map(NodeId);
-        let is_founder = usize::try_from(id.0).unwrap() <= self.founders;
-        let mut config = if is_founder { Config::new(id, founders) } else { Config::joining(id) };
+        let mut config = Config::joining(id);
+        config.founders = Some(self.founders.clone()).filter(|founders| founders.contains(id));
         (self.configure)(&mut config);
         let server = self.server_mut(id);
         server.boot += 1;

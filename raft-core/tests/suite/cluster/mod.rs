@@ -6,8 +6,8 @@ mod host;
 use std::collections::{BTreeMap, VecDeque};
 
 use raft_core::{
-    Body, Change, Config, Effects, Event, Index, Input, Message, NodeId, Raft, ReadChunk, ReadId, Refused,
-    RoleKind, Term, Timer, Transition,
+    Body, Change, Config, Effects, Event, Index, Input, Membership, Message, NodeId, Raft, ReadChunk, ReadId,
+    Refused, RoleKind, Term, Timer, Transition,
 };
 
 pub use disk::{Disk, State};
@@ -51,8 +51,10 @@ pub struct Cluster {
     pub timers: Vec<(NodeId, Timer)>,
     /// Servers whose disks do not keep up during an exchange.
     pub slow: Vec<NodeId>,
-    /// So many of the servers, the first ones, founded the cluster; the others wait to be added.
-    founders: usize,
+    /// So many bytes of a snapshot travel at once.
+    pub chunk_bytes: usize,
+    /// Who founded the cluster; the others wait to be added.
+    founders: Membership,
     configure: Box<dyn Fn(&mut Config)>,
     next_command: Command,
     next_read: u64,
@@ -60,6 +62,9 @@ pub struct Cluster {
 
 /// More messages than this are not kept under way; the oldest are lost.
 const NETWORK_CAPACITY: usize = 256;
+
+/// Small, so that a snapshot takes several.
+const CHUNK_BYTES: usize = 6;
 
 impl Cluster {
     /// `n` servers with ids 1 to `n`, all up for the first time, `configure` having had its say on each one's settings.
@@ -69,11 +74,17 @@ impl Cluster {
 
     /// The same, and so many servers besides that are up and no members yet.
     pub fn with_spares(n: usize, spares: usize, configure: impl Fn(&mut Config) + 'static) -> Self {
+        Cluster::founded_by(Membership::new((1..=n as u64).map(NodeId)), n + spares, configure)
+    }
+
+    /// So many servers, of which these are the members at first.
+    pub fn founded_by(founders: Membership, n: usize, configure: impl Fn(&mut Config) + 'static) -> Self {
         let mut cluster = Cluster {
-            servers: vec![Server::default(); n + spares],
+            servers: vec![Server::default(); n],
             network: VecDeque::new(),
-            ghost: Ghost::new(n, n + spares),
-            founders: n,
+            ghost: Ghost::new(founders.clone(), n),
+            chunk_bytes: CHUNK_BYTES,
+            founders,
             events: Vec::new(),
             timers: Vec::new(),
             slow: Vec::new(),

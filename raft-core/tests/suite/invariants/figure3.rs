@@ -143,12 +143,13 @@ impl Ghost {
                 let Some(entry) = raft.entry(index).cloned() else {
                     return self.violated(format!("{:?} commits {index:?} and does not have it", raft.id()));
                 };
-                // A leader that commits the middle of a change appends its end in the same step.
-                let before =
-                    self.seen[slot(raft.id())].as_ref().map_or(raft.membership(), |seen| &seen.membership);
-                let is_durable =
-                    [raft.membership(), before].iter().any(|m| is_on_a_quorum(m, &disks, &entry));
-                if !is_durable {
+                // A leader that commits the middle of a change appends its end in the same step: by those it leads to, what
+                // comes after the middle may be committed, but not the middle itself.
+                let seen = self.seen[slot(raft.id())].as_ref();
+                let before = seen.map_or(raft.membership(), |seen| &seen.membership);
+                let is_of_before = seen.is_some_and(|seen| index <= seen.membership_index);
+                let by_present = !is_of_before && is_on_a_quorum(raft.membership(), &disks, &entry);
+                if !by_present && !is_on_a_quorum(before, &disks, &entry) {
                     self.violated(format!(
                         "durability: {:?} commits {entry:?}, a quorum does not have it on disk",
                         raft.id()
@@ -180,6 +181,7 @@ impl Ghost {
             last,
             executed: Index::ZERO,
             membership: Arc::clone(&membership),
+            membership_index: raft.membership_index(),
             leading: None,
         };
         let seen = self.seen[slot(raft.id())].get_or_insert(fresh);
@@ -195,6 +197,7 @@ impl Ghost {
         let before = seen.hard;
         (seen.hard, seen.commit, seen.applied, seen.last) = (hard, commit, applied, last);
         seen.membership = membership;
+        seen.membership_index = raft.membership_index();
         if went_back {
             self.violated(format!(
                 "{:?}: term, commit or applied went back to {hard:?} {commit:?} {applied:?}",

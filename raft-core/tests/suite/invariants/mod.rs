@@ -40,6 +40,8 @@ pub struct Ghost {
     pub read_at_follower: bool,
     /// The first violation.
     pub violation: Option<String>,
+    /// All of them.
+    pub violations: Vec<String>,
 }
 
 /// A server as it was after the last step.
@@ -50,6 +52,8 @@ struct Seen {
     last: Position,
     executed: Index,
     membership: Arc<Membership>,
+    /// Where the log has it from.
+    membership_index: Index,
     leading: Option<Leading>,
 }
 
@@ -60,13 +64,13 @@ struct Leading {
 }
 
 impl Ghost {
-    pub fn new(founders: usize, servers: usize) -> Self {
+    pub fn new(founders: Membership, servers: usize) -> Self {
         Ghost {
             leaders: BTreeMap::new(),
             committed: BTreeMap::new(),
             executed: BTreeMap::new(),
             rounds: BTreeMap::new(),
-            founders: Membership::new((1..=founders as u64).map(NodeId)),
+            founders,
             intersecting: BTreeSet::new(),
             seen: (0..servers).map(|_| None).collect(),
             truncations: 0,
@@ -74,6 +78,7 @@ impl Ghost {
             restored: 0,
             read_at_follower: false,
             violation: None,
+            violations: Vec::new(),
         }
     }
 
@@ -83,7 +88,8 @@ impl Ghost {
     }
 
     pub fn violated(&mut self, what: String) {
-        self.violation.get_or_insert(what);
+        self.violation.get_or_insert_with(|| what.clone());
+        self.violations.push(what);
     }
 
     pub fn on_event(&mut self, id: NodeId, event: &Event) {
