@@ -1,6 +1,7 @@
 //! The named worlds that are explored.
 
 mod clients;
+mod crashing;
 mod features;
 mod fixed;
 
@@ -55,7 +56,7 @@ impl Set {
 }
 
 static SCENARIOS: LazyLock<Vec<Scenario>> =
-    LazyLock::new(|| [fixed::FIXED, features::FEATURES, clients::SCENARIOS].concat());
+    LazyLock::new(|| [fixed::FIXED, crashing::CRASHING, features::FEATURES, clients::SCENARIOS].concat());
 
 /// All scenarios.
 #[must_use]
