@@ -5,6 +5,7 @@ mod crashing;
 mod features;
 mod fixed;
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::bounds::Bounds;
@@ -39,18 +40,21 @@ pub enum Set {
     Test,
     /// In CI.
     Ci,
-    /// When asked for by name.
+    /// Every night, or when asked for by name.
     Nightly,
+    /// When asked for by name: no search has come to its end so far.
+    Open,
 }
 
 impl Set {
-    /// `test`, `ci` or `nightly`.
+    /// `test`, `ci`, `nightly` or `open`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Set::Test => "test",
             Set::Ci => "ci",
             Set::Nightly => "nightly",
+            Set::Open => "open",
         }
     }
 }
@@ -68,4 +72,27 @@ pub fn scenarios() -> &'static [Scenario] {
 #[must_use]
 pub fn scenario(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)
+}
+
+const HEAD: &str = "\
+| Scenario | Set | States | Bounds | What it is about, and what must be reached in it |
+|---|---|--:|---|---|
+";
+
+/// The table of all scenarios.
+#[must_use]
+pub fn scenario_table() -> String {
+    let mut text = HEAD.to_owned();
+    for Scenario { name, about, bounds, reaches, states, set } in scenarios() {
+        let states = states.map_or("not counted".to_owned(), |states| states.to_string());
+        let reaches: Vec<_> = reaches.iter().map(|witness| witness.name()).collect();
+        let (set, summary, reaches) = (set.name(), bounds.summary(), reaches.join(", "));
+        let _ = writeln!(text, "| `{name}` | {set} | {states} | {summary} | {about} ({reaches}) |");
+    }
+    for set in [Set::Test, Set::Ci, Set::Nightly] {
+        let of_set = || scenarios().iter().filter(|scenario| scenario.set <= set);
+        let sum: u64 = of_set().filter_map(|scenario| scenario.states).sum();
+        let _ = writeln!(text, "| **up to {}**, {} scenarios | | {sum} | | |", set.name(), of_set().count());
+    }
+    text
 }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use models::{
-    Bounds, Engine, Kind, Options, Report, Set, Verdict, Witness, check, explore, scenario, scenarios,
+    Bounds, Engine, Kind, Options, Report, Set, Verdict, Witness, check, explore, scenario, scenario_table,
+    scenarios,
 };
 
 fn with(engine: Engine, symmetric: bool) -> Options {
@@ -35,6 +36,25 @@ fn the_test_set_is_exhausted_with_the_published_number_of_states() {
         published.push((scenario.name, scenario.states));
     }
     assert_eq!(counted, published);
+}
+
+/// `BLESS=1` writes the table anew.
+#[test]
+fn the_documentation_has_every_scenario_and_claims_no_count_that_is_missing() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/SCENARIOS.md");
+    let table = scenario_table();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(file, &table).expect("it can be written");
+    }
+    let published = std::fs::read_to_string(file).expect("the table is there");
+    let stale = table.lines().zip(published.lines()).find(|(now, then)| now != then);
+    assert_eq!(stale, None, "BLESS=1 cargo test -p models --test scenarios");
+    assert_eq!(table, published);
+    for scenario in scenarios() {
+        assert_eq!(scenario.states.is_none(), scenario.set == Set::Open, "{}", scenario.name);
+    }
+    let nightly = scenarios().iter().filter(|scenario| scenario.set <= Set::Nightly);
+    assert!(nightly.filter_map(|scenario| scenario.states).sum::<u64>() >= 100_000_000);
 }
 
 #[test]

@@ -84,4 +84,12 @@ pub(super) const CRASHING: &[Scenario] = &[
         states: Some(6_896_524),
         set: Set::Nightly,
     },
+    Scenario {
+        name: "five-crash",
+        about: "five servers elect in one term, and one of them crashes",
+        bounds: Bounds { servers: 5, log: 1, in_flight: 2, ..CRASH },
+        reaches: &[Witness::Elected, Witness::ElectedAfterCrash, Witness::AppliedAfterCrash],
+        states: None,
+        set: Set::Open,
+    },
 ];

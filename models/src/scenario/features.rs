@@ -139,6 +139,27 @@ pub(super) const FEATURES: &[Scenario] = &[
         set: Set::Ci,
     },
     Scenario {
+        name: "joint-four-t2",
+        about: "two terms; one of three voters is replaced by a server that joins",
+        bounds: Bounds {
+            servers: 4,
+            terms: 2,
+            log: 3,
+            outsiders: Group::of(&[4]),
+            changes: [Some(Target::voters(&[2, 3, 4])), None],
+            ..SMALL
+        },
+        reaches: &[
+            Witness::SecondLeader,
+            Witness::MembersChanged,
+            Witness::JointEntered,
+            Witness::JointLeft,
+            Witness::LeaderLeft,
+        ],
+        states: Some(18_256_612),
+        set: Set::Nightly,
+    },
+    Scenario {
         name: "two-changes",
         about: "two terms; one of three voters is removed, and then another one",
         bounds: Bounds {

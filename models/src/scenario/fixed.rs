@@ -268,7 +268,7 @@ pub(super) const FIXED: &[Scenario] = &[
         bounds: Bounds { terms: 2, log: 2, in_flight: 2, crashes: 1, slow_writes: 1, ..SMALL },
         reaches: &[Witness::SecondLeader, Witness::WriteLost, Witness::ElectedAfterCrash],
         states: None,
-        set: Set::Nightly,
+        set: Set::Open,
     },
     Scenario {
         name: "check-quorum-t2",

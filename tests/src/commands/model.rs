@@ -64,7 +64,7 @@ enum ModelCommand {
 
 #[derive(Args, Clone, Debug)]
 struct CheckModel {
-    /// Names of scenarios (see `plumbline model list`), or the sets test, ci and nightly.
+    /// Names of scenarios (see `plumbline model list`), or of sets: test, ci, nightly, open.
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<String>,
     /// Print one JSON object instead of text.
