@@ -30,7 +30,7 @@
 //!
 //! # What is shown, and by what
 //!
-//! - `src/unique/tests.rs`: on *all* histories of three calls, of four that completed, and of four on queues, stacks and
+//! - `src/unique/tests/`: on *all* histories of three calls, of four that completed, and of four on queues, stacks and
 //!   registers without compare-and-set even if some never return; on all ways to pass three values through a
 //!   queue or a stack, and on random ones (`PLUMBLINE_ORACLE_CASES=1000000`), the polynomial algorithms, `wgl` and `linear`
 //!   agree with the definition, and each witness is valid.

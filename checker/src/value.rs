@@ -130,7 +130,7 @@ impl Value {
             }
     }
 
-    /// The value as JSON. Keywords, symbols, characters and big numbers become strings, sets become arrays, and a key that
+    /// The value as JSON. Keywords, symbols, characters and numbers that JSON cannot write (`1/2`, `5N`) become strings, sets become arrays, and a key that
     /// is not a string becomes its EDN text: JSON has no other way.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -151,6 +151,7 @@ impl Value {
                 number => push_json_string(out, &number.to_string()),
             },
             Self::Char(letter) => push_json_string(out, letter.encode_utf8(&mut [0; 4])),
+            Self::Big(text) if is_json_number(text) => out.push_str(text),
             Self::Big(text) | Self::Str(text) | Self::Keyword(text) | Self::Symbol(text) => {
                 push_json_string(out, text);
             }
@@ -261,6 +262,18 @@ fn write_edn_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 fn push_display(out: &mut String, number: &dyn fmt::Display) {
     // Writing into a String cannot fail.
     let _ = write!(out, "{number}");
+}
+
+/// Whether this is a number as JSON writes them.
+pub(crate) fn is_json_number(text: &str) -> bool {
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    digits(whole)
+        && (whole.len() == 1 || !whole.starts_with('0'))
+        && digits(fraction)
+        && digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))
 }
 
 pub(crate) fn push_json_string(out: &mut String, text: &str) {

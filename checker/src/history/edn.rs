@@ -20,9 +20,18 @@ pub(crate) struct Edn<R> {
     closing: Option<u8>,
 }
 
+/// What an event is made of; the rest is passed over.
+const MEMBERS: [&str; 8] = ["process", "type", "f", "index", "time", "key", "value", "error"];
+
 impl<R: Read> Edn<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self { source: Source::new(reader), names: Interner::new(), token: Vec::new(), closing: None }
+    }
+
+    /// For one short text: a field of a log line, a flag. Its buffers are no larger than that.
+    pub(crate) fn of_field(reader: R, bytes: usize) -> Self {
+        let source = Source::with_room(reader, bytes.min(1 << 16));
+        Self { source, names: Interner::none(), token: Vec::new(), closing: None }
     }
 
     /// The next event with its place.
@@ -74,27 +83,38 @@ impl<R: Read> Edn<R> {
             error: None,
         };
         let (mut process, mut kind, mut f) = (false, false, false);
+        let mut said = Vec::new();
         loop {
             self.skip_blank(1)?;
             if self.source.peek()? == Some(b'}') {
                 self.source.bump();
                 break;
             }
-            let key = self.value(1)?;
-            self.skip_blank(1)?;
             let (line, column) = self.source.place();
-            let value = self.value(1)?;
+            let key = self.value(1)?;
             let name = match &key {
                 Value::Keyword(name) => &**name,
                 _ => "",
             };
+            // Which of two would count, another reader may see differently.
+            if let Some(known) = MEMBERS.iter().find(|known| **known == name) {
+                if said.contains(known) {
+                    return Err(
+                        Problem::syntax("each member once", format!("another `:{name}`")).at(line, column)
+                    );
+                }
+                said.push(*known);
+            }
+            self.skip_blank(1)?;
+            let (line, column) = self.source.place();
+            let value = self.value(1)?;
             match name {
                 "process" => (event.process, process) = (as_process(value, line, column)?, true),
                 "type" => (event.kind, kind) = (as_kind(&value, line, column)?, true),
                 "f" => (event.f, f) = (as_name(&value, line, column)?, true),
                 "index" => event.index = as_integer(&value, line, column)?,
                 "time" => event.time = as_integer(&value, line, column)?,
-                "key" => event.key = Some(value),
+                "key" => event.key = Some(value).filter(|key| !key.is_nil()),
                 "value" => event.value = value,
                 "error" => event.error = Some(value),
                 _ => {}

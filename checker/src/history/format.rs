@@ -127,7 +127,7 @@ impl Value {
     /// # Errors
     /// A [`ReadError`] that names the column.
     pub fn from_edn(text: &str) -> Result<Self, ReadError> {
-        Edn::new(text.as_bytes()).only_value().map_err(|misread| misread.in_file("value"))
+        Edn::of_field(text.as_bytes(), text.len()).only_value().map_err(|misread| misread.in_file("value"))
     }
 
     /// Reads one JSON value.

@@ -82,11 +82,43 @@ pub(super) struct Scan<'a> {
     pub(super) names: &'a mut Interner,
 }
 
+/// What an event is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Index,
+    Time,
+    Process,
+    Type,
+    F,
+    Key,
+    Value,
+    Error,
+    /// Passed over.
+    Other,
+}
+
+impl Member {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"index" => Self::Index,
+            b"time" => Self::Time,
+            b"process" => Self::Process,
+            b"type" => Self::Type,
+            b"f" => Self::F,
+            b"key" => Self::Key,
+            b"value" => Self::Value,
+            b"error" => Self::Error,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl<'a> Scan<'a> {
     fn event(&mut self) -> Result<Event, Wrong> {
         let start = self.at;
         let (mut process, mut kind, mut f) = (None, None, None);
         let (mut index, mut time, mut key, mut value, mut error) = (None, None, None, Value::Nil, None);
+        let mut said = 0_u16;
         self.expect(b'{', "an event, `{…}`")?;
         self.blank();
         if self.peek() == Some(b'}') {
@@ -94,30 +126,35 @@ impl<'a> Scan<'a> {
         } else {
             loop {
                 self.blank();
-                match self.plain_string() {
-                    Some(name) => {
-                        self.blank();
-                        self.expect(b':', "`:`")?;
-                        self.blank();
-                        match name {
-                            b"index" => index = self.integer()?,
-                            b"time" => time = self.integer()?,
-                            b"process" => process = Some(self.process()?),
-                            b"type" => kind = Some(self.kind()?),
-                            b"f" => f = Some(self.string("the name of an operation")?),
-                            b"key" => key = Some(self.value(1)?),
-                            b"value" => value = self.value(1)?,
-                            b"error" => error = Some(self.value(1)?),
-                            _ => drop(self.value(1)?),
-                        }
-                    }
-                    // A name with escapes is none of ours.
+                let at = self.at;
+                let escaped;
+                let name = match self.plain_string() {
+                    Some(name) => name,
                     None => {
-                        self.string("the name of a member, or `}`")?;
-                        self.blank();
-                        self.expect(b':', "`:`")?;
-                        self.value(1)?;
+                        escaped = self.string("the name of a member, or `}`")?;
+                        escaped.as_bytes()
                     }
+                };
+                self.blank();
+                self.expect(b':', "`:`")?;
+                self.blank();
+                let member = Member::of(name);
+                // Which of two would count, another reader may see differently.
+                if member != Member::Other && said & 1 << member as u16 != 0 {
+                    let found = format!("another `{}`", String::from_utf8_lossy(name));
+                    return Err(Wrong { at, problem: Problem::syntax("each member once", found) });
+                }
+                said |= 1 << member as u16;
+                match member {
+                    Member::Index => index = self.integer()?,
+                    Member::Time => time = self.integer()?,
+                    Member::Process => process = Some(self.process()?),
+                    Member::Type => kind = Some(self.kind()?),
+                    Member::F => f = Some(self.string("the name of an operation")?),
+                    Member::Key => key = Some(self.value(1)?),
+                    Member::Value => value = self.value(1)?,
+                    Member::Error => error = Some(self.value(1)?),
+                    Member::Other => drop(self.value(1)?),
                 }
                 self.blank();
                 match self.peek() {

@@ -6,6 +6,7 @@ use super::Problem;
 use super::json_lines::{Scan, Wrong};
 use super::text::{MAX_DEPTH, MAX_ITEMS, glance};
 use crate::Value;
+use crate::value::is_json_number;
 
 impl Scan<'_> {
     pub(super) fn string(&mut self, what: &str) -> Result<Arc<str>, Wrong> {
@@ -153,6 +154,10 @@ impl Scan<'_> {
         if self.at == digits {
             return self.wrong("a digit");
         }
+        if self.at > digits + 1 && self.bytes.get(digits) == Some(&b'0') {
+            self.at = digits;
+            return self.wrong("a number without a leading zero");
+        }
         if !matches!(self.peek(), Some(b'.' | b'e' | b'E')) && fits {
             return Ok(Value::Int(if negative { -number } else { number }));
         }
@@ -165,6 +170,9 @@ impl Scan<'_> {
             return Ok(text.parse().map_or_else(|_| Value::Big(Arc::from(text)), Value::Int));
         }
         match text.parse::<f64>() {
+            _ if !is_json_number(text) => {
+                Err(Wrong { at: start, problem: Problem::syntax("a number", glance(text)) })
+            }
             Ok(number) if number.is_finite() => Ok(Value::float(number)),
             // Too large for a float: kept as it is written, so that different ones stay different.
             Ok(_) => Ok(Value::Big(Arc::from(text))),

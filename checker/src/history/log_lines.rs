@@ -42,7 +42,7 @@ impl<R: BufRead> LogLines<R> {
                     let column = error.valid_up_to() as u64 + 1;
                     Problem::syntax("text in UTF-8", "other bytes").at(line, column)
                 })?
-                .trim_end();
+                .trim_end_matches('\r');
             if text.trim_start().is_empty() {
                 continue;
             }
@@ -98,11 +98,10 @@ fn field_value(field: Option<(&str, u64)>, line: u64) -> Result<Option<Value>, M
         Some(("nil", _)) => Ok(Some(Value::Nil)),
         Some((text, at)) => match text.parse::<i64>() {
             Ok(number) => Ok(Some(Value::Int(number))),
-            Err(_) => Edn::new(text.as_bytes()).only_value().map(Some).map_err(|wrong| Misread {
-                line,
-                column: at + wrong.column - 1,
-                ..wrong
-            }),
+            Err(_) => Edn::of_field(text.as_bytes(), text.len())
+                .only_value()
+                .map(Some)
+                .map_err(|wrong| Misread { line, column: at + wrong.column - 1, ..wrong }),
         },
     }
 }

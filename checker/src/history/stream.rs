@@ -59,8 +59,8 @@ fn head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         }
-        // A whole line, so that what is told by its second byte has that byte.
-        if head.ends_with(b"\n") && detect(&head).is_ok() {
+        // A whole line, so that what is told by its second byte has that byte; a brace alone on its line tells nothing yet.
+        if head.ends_with(b"\n") && !head.trim_ascii_end().ends_with(b"{") && detect(&head).is_ok() {
             break;
         }
     }
@@ -126,6 +126,13 @@ mod tests {
             assert_eq!(lines, [2, 3], "{pieces:?}: {end}");
             assert!(end.contains("asked for more"), "{end}");
         }
+    }
+
+    /// EDN that begins with a brace on a line of its own was once taken for JSON lines.
+    #[test]
+    fn a_brace_alone_does_not_tell_the_format() {
+        let (lines, end) = lines(&["{\n", ":process 0, :type :invoke, :f :read, :value nil}\n"]);
+        assert_eq!(lines, [1], "{end}");
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl Interner {
         Self { slots: vec![None; Self::SLOTS] }
     }
 
+    /// One that shares nothing and takes no room, for a single value.
+    pub(crate) fn none() -> Self {
+        Self { slots: Vec::new() }
+    }
+
     pub(crate) fn get(&mut self, text: &str) -> Arc<str> {
         if text.len() > Self::LONGEST {
             return Arc::from(text);
@@ -59,7 +64,12 @@ pub(crate) struct Source<R> {
 
 impl<R: Read> Source<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, buffer: vec![0; 1 << 16], at: 0, end: 0, line: 1, column: 1 }
+        Self::with_room(reader, 1 << 16)
+    }
+
+    /// With a buffer of so many bytes; two at least, for [`Source::after`].
+    pub(crate) fn with_room(reader: R, bytes: usize) -> Self {
+        Self { reader, buffer: vec![0; bytes.max(2)], at: 0, end: 0, line: 1, column: 1 }
     }
 
     pub(crate) fn place(&self) -> (u64, u64) {

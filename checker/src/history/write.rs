@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::edn_atoms::is_blank;
 use super::{Event, Format, History, Kind, Operation, Outcome, Process};
 use crate::Value;
 use crate::value::push_json_string;
@@ -46,7 +47,8 @@ impl<W: Write> Writer<W> {
     /// Writes one event. An event without an index gets the next one.
     ///
     /// # Errors
-    /// What the output says.
+    /// What the output says; and [`io::ErrorKind::InvalidInput`] for a name that a log line cannot hold (one with a tab or the end
+    /// of a line in it).
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
         let index = event.index.unwrap_or(self.index);
         self.index = index.saturating_add(1);
@@ -56,7 +58,7 @@ impl<W: Write> Writer<W> {
         match self.format {
             Format::Edn => self.edn(event, index, time),
             Format::JsonLines => self.json(event, index, time),
-            Format::LogLines => self.log(event),
+            Format::LogLines => self.log(event)?,
         }
         self.line.push('\n');
         self.output.write_all(self.line.as_bytes())
@@ -82,8 +84,11 @@ impl<W: Write> Writer<W> {
             push(line, ", :time ", &time);
         }
         push(line, ", :type :", &event.kind.name());
-        push(line, ", :process ", &event.process);
-        push(line, ", :f :", &event.f);
+        match &event.process {
+            Process::Client(number) => push(line, ", :process ", number),
+            Process::Named(name) => push_name(line, ", :process ", name),
+        }
+        push_name(line, ", :f ", &event.f);
         match (&event.key, self.keys) {
             (Some(key), Keys::Tuple) => {
                 push(line, ", :value [", key);
@@ -129,8 +134,17 @@ impl<W: Write> Writer<W> {
         line.push('}');
     }
 
-    fn log(&mut self, event: &Event) {
+    fn log(&mut self, event: &Event) -> io::Result<()> {
         let line = &mut self.line;
+        let named = if let Process::Named(name) = &event.process { name } else { "" };
+        if event.f.is_empty()
+            || [named, &event.f].iter().any(|name| name.contains(['\t', '\n']))
+            || named.contains(' ')
+        {
+            let message =
+                format!("`{}` of `{}`: log lines have no way to write such a name", event.f, event.process);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         push(line, "", &event.process);
         push(line, "\t:", &event.kind.name());
         push(line, "\t:", &event.f);
@@ -142,6 +156,17 @@ impl<W: Write> Writer<W> {
             }
             None => push(line, "\t", &event.value),
         }
+        Ok(())
+    }
+}
+
+/// A name as a keyword, or as a string where a keyword could not be read back.
+fn push_name(line: &mut String, label: &str, name: &str) {
+    let apart = |byte: u8| is_blank(byte) || b"[](){}\";".contains(&byte);
+    if name.is_empty() || name.bytes().any(apart) {
+        push(line, label, &Value::string(name));
+    } else {
+        push(line, label, &format_args!(":{name}"));
     }
 }
 
