@@ -1,0 +1,10 @@
+//! Jepsen's log lines, which Porcupine's etcd logs are. See `reading`.
+
+#![no_main]
+
+mod reading;
+
+use checker::Format;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| reading::survives(bytes, Some(Format::LogLines)));
