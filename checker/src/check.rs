@@ -11,7 +11,7 @@ use crate::decision::{Decision, Progress, Refutation};
 use crate::explain::{allowance, explain};
 use crate::history::History;
 use crate::limits::{Budget, Limits, Stopped};
-use crate::partition::{Partition, split};
+use crate::partition::{Call, Partition, split};
 use crate::sequential::sequential;
 use crate::spec::with_specification;
 use crate::validate::{InvalidWitness, Linearization, validate};
@@ -55,10 +55,15 @@ pub fn check<S: Specification>(
     options: &CheckOptions,
 ) -> Result<Report, CheckError> {
     let start = Instant::now();
-    let partitions =
-        split(spec, history).map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
+    let fits = fits::<S>(history, &options.limits);
+    let parts = if fits { split(spec, history) } else { Ok(Vec::new()) };
+    let partitions = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
     let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
-    let judged = if checked == 0 {
+    let judged = if !fits {
+        let steps = (history.operations.len() as u64) * 2;
+        let progress = Progress { steps, ..Progress::default() };
+        Judged::Verdict(Verdict::Unknown { reason: Unknown::Memory(vec![Undecided { key: None, progress }]) })
+    } else if checked == 0 {
         Judged::Verdict(Verdict::Unknown { reason: Unknown::NothingToCheck })
     } else {
         let taken = history.memory() + partitions.iter().map(Partition::memory).sum::<usize>();
@@ -83,6 +88,15 @@ pub fn check<S: Specification>(
         elapsed,
         explained: start.elapsed().saturating_sub(elapsed),
     })
+}
+
+/// Whether there is room for the history and its partitions, should all operations be different.
+fn fits<S: Specification>(history: &History, limits: &Limits) -> bool {
+    /// A place in a table of hashes, with the hash.
+    const PLACE: usize = 16;
+    // A vector that grows by doubling is half as large again as what is in it, on average.
+    let each = (size_of::<Call>() + size_of::<S::Op>() + PLACE) * 3 / 2;
+    (history.memory() + history.operations.len() * each) as u64 <= limits.memory_bytes
 }
 
 impl Model {

@@ -27,6 +27,9 @@ pub struct Builder {
     latest: Option<(i64, u32)>,
     index: Option<i64>,
     disorder: i64,
+    /// Bytes held by operations, annotations and processes.
+    held: usize,
+    most: usize,
 }
 
 impl Default for Builder {
@@ -44,7 +47,28 @@ impl Builder {
             Some(Format::JsonLines) | None => 0,
         };
         let history = History { name: name.to_owned(), format, ..History::default() };
-        Self { history, processes: FxHashMap::default(), position: 0, latest: None, index: None, disorder }
+        Self {
+            history,
+            processes: FxHashMap::default(),
+            position: 0,
+            latest: None,
+            index: None,
+            disorder,
+            held: 0,
+            most: usize::MAX,
+        }
+    }
+
+    /// The same, holding no more than so many bytes.
+    #[must_use]
+    pub fn within(mut self, memory_bytes: Option<u64>) -> Self {
+        self.most = memory_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        self
+    }
+
+    /// How many bytes the next event may take.
+    pub(super) fn room(&self) -> usize {
+        self.most.saturating_sub(self.held)
     }
 
     /// Takes the next event; its line is its position plus one.
@@ -65,6 +89,7 @@ impl Builder {
             return Err(Problem::Limit { what: "events", limit: u64::from(MAX_EVENTS) });
         }
         self.check_order(&event, line)?;
+        self.make_room(&event)?;
         let mark = Mark { position: self.position, line, time: event.time };
         self.position += 1;
         match event.process {
@@ -94,6 +119,30 @@ impl Builder {
         let Counts { invoke, ok, fail, info, .. } = self.history.counts;
         self.history.counts.open = invoke - ok - fail - info;
         &self.history
+    }
+
+    /// Counts the event, and lengthens what it is kept in. While that moves it is there twice: there must be room for both, even
+    /// if the allocator finds a better way.
+    fn make_room(&mut self, event: &Event) -> Result<(), Problem> {
+        /// Longer names are not shared (see the interner of the readers).
+        const SHARED: usize = 64;
+        let name = if event.f.len() > SHARED { event.f.len() } else { 0 };
+        let key = event.key.as_ref().map_or(0, crate::Value::memory);
+        self.held += name + key + event.value.memory();
+        let processes = self.processes.capacity() * PROCESS;
+        let moving = match event.process {
+            Process::Client(_) if event.kind == Kind::Invoke => {
+                lengthen(&mut self.history.operations, &mut self.held, self.most)?
+                    + if self.processes.len() == self.processes.capacity() { processes * 3 } else { 0 }
+            }
+            Process::Client(_) => 0,
+            Process::Named(_) => {
+                self.held += event.error.as_ref().map_or(0, crate::Value::memory);
+                lengthen(&mut self.history.annotations, &mut self.held, self.most)?
+            }
+        };
+        let taken = self.held.saturating_add(processes).saturating_add(moving);
+        if taken > self.most { Err(Problem::Memory) } else { Ok(()) }
     }
 
     fn check_order(&mut self, event: &Event, line: u32) -> Result<(), Problem> {
@@ -214,4 +263,22 @@ impl Builder {
             .get(operation as usize)
             .map_or_else(|| (String::new(), 0), |op| (op.f.to_string(), op.invoked.line))
     }
+}
+
+/// What one process takes in the table: at most seven of eight places are taken.
+const PROCESS: usize = (size_of::<(i64, State)>() + 1) * 8 / 7 + 1;
+
+/// Makes room for one more, if both copies of the vector fit beside what is held; says what moved.
+fn lengthen<T>(vector: &mut Vec<T>, held: &mut usize, most: usize) -> Result<usize, Problem> {
+    if vector.len() < vector.capacity() {
+        return Ok(0);
+    }
+    let old = vector.capacity() * size_of::<T>();
+    let more = (vector.capacity() / 2).max(64);
+    *held += more * size_of::<T>();
+    if held.saturating_add(old) > most {
+        return Err(Problem::Memory);
+    }
+    vector.reserve_exact(more);
+    Ok(old)
 }

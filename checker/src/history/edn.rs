@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::edn_atoms::{as_integer, as_kind, as_name, as_process, is_blank, is_symbolic, number};
 use super::error::Misread;
-use super::text::{Interner, MAX_DEPTH, MAX_ITEMS, MAX_TOKEN, Source, glance, shown};
+use super::text::{ITEM, Interner, MAX_DEPTH, MAX_ITEMS, MAX_TOKEN, Source, glance, shown};
 use super::{Event, Kind, Problem, Process};
 use crate::Value;
 
@@ -18,6 +18,8 @@ pub(crate) struct Edn<R> {
     token: Vec<u8>,
     /// The bracket that closes the top level, once it is open.
     closing: Option<u8>,
+    /// How many bytes the present event may still take.
+    room: usize,
 }
 
 /// What an event is made of; the rest is passed over.
@@ -25,17 +27,24 @@ const MEMBERS: [&str; 8] = ["process", "type", "f", "index", "time", "key", "val
 
 impl<R: Read> Edn<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { source: Source::new(reader), names: Interner::new(), token: Vec::new(), closing: None }
+        Self {
+            source: Source::new(reader),
+            names: Interner::new(),
+            token: Vec::new(),
+            closing: None,
+            room: usize::MAX,
+        }
     }
 
     /// For one short text: a field of a log line, a flag. Its buffers are no larger than that.
-    pub(crate) fn of_field(reader: R, bytes: usize) -> Self {
+    pub(crate) fn of_field(reader: R, bytes: usize, room: usize) -> Self {
         let source = Source::with_room(reader, bytes.min(1 << 16));
-        Self { source, names: Interner::none(), token: Vec::new(), closing: None }
+        Self { source, names: Interner::none(), token: Vec::new(), closing: None, room }
     }
 
-    /// The next event with its place.
-    pub(crate) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
+    /// The next event with its place; it may take so many bytes.
+    pub(crate) fn next(&mut self, room: usize) -> Result<Option<(Event, u64, u64)>, Misread> {
+        self.room = room;
         loop {
             self.skip_blank(0)?;
             let (line, column) = self.source.place();
@@ -169,7 +178,10 @@ impl<R: Read> Edn<R> {
                     return Ok(items);
                 }
                 None => return self.wrong(format!("a value or `{}`", char::from(closing)), None),
-                Some(_) => items.push(self.value(depth + 1)?),
+                Some(_) => {
+                    items.push(self.value(depth + 1)?);
+                    self.take(ITEM)?;
+                }
             }
             if items.len() > MAX_ITEMS {
                 let (line, column) = self.source.place();
@@ -212,6 +224,7 @@ impl<R: Read> Edn<R> {
             self.bounded()?;
         }
         self.source.bump();
+        self.take(self.token.len())?;
         let text = std::str::from_utf8(&self.token)
             .map_err(|_| Problem::syntax("a string in UTF-8", "other bytes").at(start.0, start.1))?;
         Ok(Value::Str(self.names.get(text)))
@@ -337,6 +350,7 @@ impl<R: Read> Edn<R> {
         let (line, column) = self.source.place();
         self.token.clear();
         self.rest_of_token()?;
+        self.take(self.token.len())?;
         match std::str::from_utf8(&self.token) {
             Ok("") => {
                 let found = self.source.peek()?;
@@ -359,7 +373,19 @@ impl<R: Read> Edn<R> {
         Ok(())
     }
 
+    /// Counts what the event holds.
+    fn take(&mut self, bytes: usize) -> Result<(), Misread> {
+        let (line, column) = self.source.place();
+        self.room = self.room.checked_sub(bytes).ok_or_else(|| Problem::Memory.at(line, column))?;
+        Ok(())
+    }
+
     fn bounded(&self) -> Result<(), Misread> {
+        // A token that grows is there twice for a moment.
+        if self.token.len() > self.room / 4 {
+            let (line, column) = self.source.place();
+            return Err(Problem::Memory.at(line, column));
+        }
         if self.token.len() > MAX_TOKEN {
             let (line, column) = self.source.place();
             return Err(

@@ -41,6 +41,9 @@ pub enum Problem {
         /// The most that is accepted.
         limit: u64,
     },
+    /// What the history holds up to here, and what comes next, is more than [`crate::ReadOptions::memory_bytes`].
+    #[error("out of memory: the history up to here and this do not fit in the limit")]
+    Memory,
     /// An operation ended that never began.
     #[error("completion without invocation: process {process} has no open operation to complete as `{kind}`")]
     CompletionWithoutInvocation {

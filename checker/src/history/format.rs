@@ -52,6 +52,9 @@ impl FromStr for Format {
 pub struct ReadOptions {
     /// The format; found out from the content if not given.
     pub format: Option<Format>,
+    /// The most bytes that the history may hold, and what it takes to read it; if not given, as many as there are. Beyond that
+    /// the history is not read on: [`Problem::Memory`].
+    pub memory_bytes: Option<u64>,
 }
 
 /// The events of one format's reader.
@@ -70,11 +73,12 @@ impl<R: BufRead> Events<R> {
         }
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
+    /// The next event, which may take so many bytes.
+    pub(super) fn next(&mut self, room: usize) -> Result<Option<(Event, u64, u64)>, Misread> {
         match self {
-            Self::Edn(reader) => reader.next(),
-            Self::JsonLines(reader) => reader.next(),
-            Self::LogLines(reader) => reader.next(),
+            Self::Edn(reader) => reader.next(room),
+            Self::JsonLines(reader) => reader.next(room),
+            Self::LogLines(reader) => reader.next(room),
         }
     }
 }
@@ -107,9 +111,11 @@ impl History {
         };
         let input = BufReader::with_capacity(1 << 17, Cursor::new(head).chain(reader));
         let mut events = Events::new(format, input);
-        let mut builder = Builder::new(name, Some(format));
+        let mut builder = Builder::new(name, Some(format)).within(options.memory_bytes);
         let mut any = false;
-        while let Some((event, line, column)) = events.next().map_err(|misread| misread.in_file(name))? {
+        while let Some((event, line, column)) =
+            events.next(builder.room()).map_err(|misread| misread.in_file(name))?
+        {
             any = true;
             let short = u32::try_from(line).unwrap_or(u32::MAX);
             builder.push_line(event, short).map_err(|problem| problem.at(line, column).in_file(name))?;
@@ -127,7 +133,9 @@ impl Value {
     /// # Errors
     /// A [`ReadError`] that names the column.
     pub fn from_edn(text: &str) -> Result<Self, ReadError> {
-        Edn::of_field(text.as_bytes(), text.len()).only_value().map_err(|misread| misread.in_file("value"))
+        Edn::of_field(text.as_bytes(), text.len(), usize::MAX)
+            .only_value()
+            .map_err(|misread| misread.in_file("value"))
     }
 
     /// Reads one JSON value.

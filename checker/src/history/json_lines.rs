@@ -23,20 +23,20 @@ impl<R: BufRead> JsonLines<R> {
         Self { reader, buffer: Vec::new(), names: Interner::new(), line: 0 }
     }
 
-    /// The next event with its place.
-    pub(crate) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
+    /// The next event with its place; it may take so many bytes.
+    pub(crate) fn next(&mut self, room: usize) -> Result<Option<(Event, u64, u64)>, Misread> {
         loop {
             // Most lines lie whole in the reader's buffer, and need not be copied. (An error comes again below.)
             let end = self.reader.fill_buf().ok().and_then(|there| memchr::memchr(b'\n', there));
             let (read, used) = if let Some(end) = end {
                 self.line += 1;
                 let there = self.reader.fill_buf().map_err(|error| Problem::Io(error).at(self.line, 1))?;
-                (event(there.get(..end).unwrap_or_default(), self.line, &mut self.names), end + 1)
+                (event(there.get(..end).unwrap_or_default(), self.line, &mut self.names, room), end + 1)
             } else {
-                if !next_line(&mut self.reader, &mut self.buffer, &mut self.line)? {
+                if !next_line(&mut self.reader, &mut self.buffer, &mut self.line, room)? {
                     return Ok(None);
                 }
-                (event(&self.buffer, self.line, &mut self.names), 0)
+                (event(&self.buffer, self.line, &mut self.names, room), 0)
             };
             self.reader.consume(used);
             if let Some(event) = read? {
@@ -47,8 +47,13 @@ impl<R: BufRead> JsonLines<R> {
 }
 
 /// The event of a line, with its place; `None` for a blank line.
-fn event(bytes: &[u8], line: u64, names: &mut Interner) -> Result<Option<(Event, u64, u64)>, Misread> {
-    let mut scan = Scan { bytes, at: 0, names };
+fn event(
+    bytes: &[u8],
+    line: u64,
+    names: &mut Interner,
+    room: usize,
+) -> Result<Option<(Event, u64, u64)>, Misread> {
+    let mut scan = Scan { bytes, at: 0, names, room };
     scan.blank();
     if scan.peek().is_none() {
         return Ok(None);
@@ -63,7 +68,7 @@ fn event(bytes: &[u8], line: u64, names: &mut Interner) -> Result<Option<(Event,
 /// One whole text as one value.
 pub(crate) fn only_value(text: &str) -> Result<Value, Misread> {
     let mut names = Interner::new();
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0, names: &mut names };
+    let mut scan = Scan { bytes: text.as_bytes(), at: 0, names: &mut names, room: usize::MAX };
     let value = scan.value(0).and_then(|value| {
         scan.blank();
         if scan.peek().is_none() { Ok(value) } else { scan.wrong("the end of the value") }
@@ -80,6 +85,8 @@ pub(super) struct Scan<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
     pub(super) names: &'a mut Interner,
+    /// How many bytes the event may still take.
+    pub(super) room: usize,
 }
 
 /// What an event is made of.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Problem;
 use super::json_lines::{Scan, Wrong};
-use super::text::{MAX_DEPTH, MAX_ITEMS, glance};
+use super::text::{ITEM, MAX_DEPTH, MAX_ITEMS, glance};
 use crate::Value;
 use crate::value::is_json_number;
 
@@ -226,7 +226,9 @@ impl Scan<'_> {
         Ok(Value::map(entries))
     }
 
-    fn few(&self, items: usize) -> Result<(), Wrong> {
+    /// Counts one more item, or member.
+    fn few(&mut self, items: usize) -> Result<(), Wrong> {
+        self.room = self.room.checked_sub(2 * ITEM).ok_or(Wrong { at: self.at, problem: Problem::Memory })?;
         if items > MAX_ITEMS {
             let problem = Problem::Limit { what: "items of one collection", limit: MAX_ITEMS as u64 };
             return Err(Wrong { at: self.at, problem });

@@ -30,10 +30,10 @@ impl<R: BufRead> LogLines<R> {
         Self { reader, buffer: Vec::new(), names: Interner::new(), line: 0 }
     }
 
-    /// The next event with its place.
-    pub(crate) fn next(&mut self) -> Result<Option<(Event, u64, u64)>, Misread> {
+    /// The next event with its place; it may take so many bytes.
+    pub(crate) fn next(&mut self, room: usize) -> Result<Option<(Event, u64, u64)>, Misread> {
         loop {
-            if !next_line(&mut self.reader, &mut self.buffer, &mut self.line)? {
+            if !next_line(&mut self.reader, &mut self.buffer, &mut self.line, room)? {
                 return Ok(None);
             }
             let line = self.line;
@@ -50,12 +50,12 @@ impl<R: BufRead> LogLines<R> {
             if logged && !text.contains("\t:") {
                 continue;
             }
-            return event(text, line, &mut self.names).map(Some);
+            return event(text, line, &mut self.names, room).map(Some);
         }
     }
 }
 
-fn event(text: &str, line: u64, names: &mut Interner) -> Result<(Event, u64, u64), Misread> {
+fn event(text: &str, line: u64, names: &mut Interner, room: usize) -> Result<(Event, u64, u64), Misread> {
     let mut fields = Fields { text, at: 0 };
     let prefix = fields.next().map_or("", |(field, _)| field);
     // The process is the last word before the first tab; the rest is the logger's.
@@ -80,25 +80,25 @@ fn event(text: &str, line: u64, names: &mut Interner) -> Result<(Event, u64, u64
         Some(name) if !name.is_empty() => names.get(name),
         _ => return Err(Problem::syntax("the name of an operation, `:name`", glance(f)).at(line, at)),
     };
-    let value = field_value(fields.next(), line)?.unwrap_or(Value::Nil);
+    let value = field_value(fields.next(), line, room)?.unwrap_or(Value::Nil);
     let error = match fields.next() {
         // Errors are for people; they need not be EDN.
         Some((error, at)) => {
-            field_value(Some((error, at)), line).unwrap_or(Some(Value::Str(Arc::from(error))))
+            field_value(Some((error, at)), line, room).unwrap_or(Some(Value::Str(Arc::from(error))))
         }
         None => None,
     };
     Ok((Event { index: None, time: None, process, kind, f, key: None, value, error }, line, column))
 }
 
-fn field_value(field: Option<(&str, u64)>, line: u64) -> Result<Option<Value>, Misread> {
+fn field_value(field: Option<(&str, u64)>, line: u64, room: usize) -> Result<Option<Value>, Misread> {
     match field {
         None => Ok(None),
         Some((text, _)) if text.trim().is_empty() => Ok(None),
         Some(("nil", _)) => Ok(Some(Value::Nil)),
         Some((text, at)) => match text.parse::<i64>() {
             Ok(number) => Ok(Some(Value::Int(number))),
-            Err(_) => Edn::of_field(text.as_bytes(), text.len())
+            Err(_) => Edn::of_field(text.as_bytes(), text.len(), room)
                 .only_value()
                 .map(Some)
                 .map_err(|wrong| Misread { line, column: at + wrong.column - 1, ..wrong }),

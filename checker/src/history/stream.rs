@@ -11,6 +11,8 @@ pub struct Stream<R> {
     events: Events<BufReader<Chain<Cursor<Vec<u8>>, R>>>,
     format: Format,
     name: String,
+    /// How many bytes one event may take.
+    room: usize,
 }
 
 impl<R: Read> Stream<R> {
@@ -29,7 +31,9 @@ impl<R: Read> Stream<R> {
             }
         };
         let input = BufReader::with_capacity(1 << 17, Cursor::new(head).chain(reader));
-        Ok(Self { events: Events::new(format, input), format, name: name.to_owned() })
+        let room =
+            options.memory_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Ok(Self { events: Events::new(format, input), format, name: name.to_owned(), room })
     }
 
     /// How the history is written.
@@ -43,7 +47,7 @@ impl<R: Read> Stream<R> {
     /// # Errors
     /// A [`ReadError`] that names the place.
     pub fn next_event(&mut self) -> Result<Option<(Event, u32)>, ReadError> {
-        let next = self.events.next().map_err(|misread| misread.in_file(&self.name))?;
+        let next = self.events.next(self.room).map_err(|misread| misread.in_file(&self.name))?;
         Ok(next.map(|(event, line, _)| (event, u32::try_from(line).unwrap_or(u32::MAX))))
     }
 }

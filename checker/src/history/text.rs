@@ -8,6 +8,7 @@ use rustc_hash::FxHasher;
 
 use super::Problem;
 use super::error::Misread;
+use crate::Value;
 
 /// How deep values may nest. Readers recurse on nesting alone, so this bounds their stack.
 pub(crate) const MAX_DEPTH: u32 = 64;
@@ -15,6 +16,9 @@ pub(crate) const MAX_DEPTH: u32 = 64;
 pub(crate) const MAX_TOKEN: usize = 16 << 20;
 /// The most items of one collection inside an event.
 pub(crate) const MAX_ITEMS: usize = 1 << 20;
+
+/// What one value among others takes while it is being read: its collection grows, and is moved when it is complete.
+pub(crate) const ITEM: usize = 3 * size_of::<Value>();
 
 /// Shares equal texts: histories say the same few names and keys over and over. A direct-mapped cache, so its size is
 /// bounded whatever the file says.
@@ -140,14 +144,19 @@ pub(crate) fn next_line(
     reader: &mut impl BufRead,
     buffer: &mut Vec<u8>,
     line: &mut u64,
+    room: usize,
 ) -> Result<bool, Misread> {
+    // A line that grows is there twice for a moment, and what is read from it is about as long.
+    let longest = MAX_TOKEN.min(room / 4);
     buffer.clear();
     *line += 1;
-    let mut limited = Read::take(reader, MAX_TOKEN as u64 + 1);
+    let mut limited = Read::take(reader, longest as u64 + 1);
     let read = limited.read_until(b'\n', buffer).map_err(|error| Problem::Io(error).at(*line, 1))?;
     if buffer.last() == Some(&b'\n') {
         buffer.pop();
-    } else if buffer.len() > MAX_TOKEN {
+    } else if buffer.len() > longest && longest < MAX_TOKEN {
+        return Err(Problem::Memory.at(*line, 1));
+    } else if buffer.len() > longest {
         return Err(Problem::Limit { what: "bytes of one line", limit: MAX_TOKEN as u64 }.at(*line, 1));
     }
     Ok(read > 0)

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use checker::{
     Algorithm, CheckOptions, FailedCas, Format, History, Limits, Model, ModelName, ModelOptions, NilReads,
-    ReadOptions, Report, Value, Verdict,
+    Problem, ReadError, ReadOptions, Report, Value, Verdict,
 };
 
 use follow::Followed;
@@ -41,7 +41,7 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
 
     /// The sequential specification: register, cas-register, write-once, kv, multi-register, append-list, set, counter,
-    /// fifo-queue, unordered-queue, stack, mutex or reentrant-mutex.
+    /// fifo-queue, unordered-queue, priority-queue, stack, mutex or reentrant-mutex.
     #[arg(long, default_value = "kv", value_name = "NAME", value_parser = ModelName::from_str)]
     pub model: ModelName,
 
@@ -77,7 +77,8 @@ pub struct CheckArgs {
     #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = flags::duration)]
     pub time_limit: Duration,
 
-    /// Memory for the search: bytes, or with KiB, MiB or GiB.
+    /// Memory for the history and the search: bytes, or with KiB, MiB or GiB. The answer is unknown (exit code 3) where that is
+    /// not enough.
     #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = flags::bytes)]
     pub memory: u64,
 
@@ -117,10 +118,29 @@ pub struct CheckArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FormatChoice(pub Option<Format>);
 
+/// A file that could not be judged.
+struct NotJudged {
+    message: String,
+    /// Not for a fault of the file: the history does not fit into `--memory`. That is an open question, not an error.
+    memory: bool,
+}
+
+impl From<String> for NotJudged {
+    fn from(message: String) -> Self {
+        Self { message, memory: false }
+    }
+}
+
+impl From<ReadError> for NotJudged {
+    fn from(error: ReadError) -> Self {
+        Self { memory: matches!(error.problem, Problem::Memory), message: error.to_string() }
+    }
+}
+
 /// What came of one file.
 struct Checked {
     file: String,
-    outcome: Result<(History, Report), String>,
+    outcome: Result<(History, Report), NotJudged>,
     opinion: Option<Opinion>,
     followed: Option<Followed>,
 }
@@ -140,7 +160,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for file in &args.files {
         let one = if args.follow { follow::follow(args, file) } else { check_file(args, file) };
         if let Err(error) = &one.outcome {
-            tell(&format!("error: {error}"));
+            tell(&format!("{}: {}", if error.memory { "unknown" } else { "error" }, error.message));
         } else if !args.json {
             print_text(&output::text(&one, args.files.len() > 1))?;
         }
@@ -162,9 +182,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 fn check_file(args: &CheckArgs, path: &Path) -> Checked {
     let file = path.display().to_string();
     let mut opinion = None;
-    let outcome = (|| {
-        let history =
-            History::open(path, &ReadOptions { format: args.format.0 }).map_err(|e| e.to_string())?;
+    let outcome = (|| -> Result<_, NotJudged> {
+        let history = History::open(path, &reading(args))?;
         let (model, history) = prepare(args, history)?;
         let report = judge(args, &model, &history)?;
         draw(args, &model, &history, &report)?;
@@ -174,6 +193,10 @@ fn check_file(args: &CheckArgs, path: &Path) -> Checked {
         Ok((history, report))
     })();
     Checked { file, outcome, opinion, followed: None }
+}
+
+fn reading(args: &CheckArgs) -> ReadOptions {
+    ReadOptions { format: args.format.0, memory_bytes: Some(args.memory) }
 }
 
 /// Whether the values are tuples of a key and a value.
@@ -238,6 +261,7 @@ impl Checked {
             Ok(Verdict::Linearizable { .. }) => 0,
             Ok(Verdict::NotLinearizable { .. }) => 1,
             Ok(Verdict::Unknown { .. }) => 3,
+            Err(NotJudged { memory: true, .. }) => 3,
             Err(_) => 2,
         }
     }

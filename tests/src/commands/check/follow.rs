@@ -24,7 +24,7 @@ use checker::{
     Event, Format, History, Kind, ModelName, Process, ReadError, ReadOptions, Report, Value, Verdict,
 };
 
-use super::{CheckArgs, Checked, draw, judge, prepare, specification, tuples};
+use super::{CheckArgs, Checked, NotJudged, draw, judge, prepare, reading, specification, tuples};
 
 /// How often a file is looked at for more.
 const LOOK: Duration = Duration::from_millis(20);
@@ -68,7 +68,7 @@ pub(super) fn follow(args: &CheckArgs, path: &Path) -> Checked {
     Checked { file, outcome, opinion: None, followed: Some(followed) }
 }
 
-fn run(args: &CheckArgs, path: &Path, followed: &mut Followed) -> Result<(History, Report), String> {
+fn run(args: &CheckArgs, path: &Path, followed: &mut Followed) -> Result<(History, Report), NotJudged> {
     let name = path.display().to_string();
     let (sender, messages) = sync_channel(QUEUE);
     let told = Arc::new(AtomicBool::new(false));
@@ -76,7 +76,7 @@ fn run(args: &CheckArgs, path: &Path, followed: &mut Followed) -> Result<(Histor
     let tail = Tail::open(path, args.until_idle, told);
     let tail = tail.map_err(|error| format!("{name}: cannot read: {error}"))?;
     let grows = tail.grows;
-    let options = ReadOptions { format: args.format.0 };
+    let options = reading(args);
     let reads = name.clone();
     thread::spawn(move || read(tail, &reads, &options, &sender));
     let mut args = args.clone();
@@ -89,7 +89,7 @@ fn run(args: &CheckArgs, path: &Path, followed: &mut Followed) -> Result<(Histor
     let follower = Follower {
         args: &args,
         name: &name,
-        builder: Builder::new(&name, None),
+        builder: Builder::new(&name, None).within(Some(args.memory)),
         fresh: false,
         due: Instant::now(),
         grows,
@@ -129,11 +129,13 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    fn run(mut self, messages: &Receiver<Message>) -> Result<(History, Report), String> {
+    fn run(mut self, messages: &Receiver<Message>) -> Result<(History, Report), NotJudged> {
         loop {
             let patience = if self.fresh { self.due.saturating_duration_since(Instant::now()) } else { IDLE };
             match messages.recv_timeout(patience) {
-                Ok(Message::Begun(format)) => self.builder = Builder::new(self.name, Some(format)),
+                Ok(Message::Begun(format)) => {
+                    self.builder = Builder::new(self.name, Some(format)).within(Some(self.args.memory));
+                }
                 Ok(Message::Event(event, line)) => {
                     if let Err(wrong) = self.take(*event, line) {
                         return self.wrong(wrong);
@@ -170,7 +172,7 @@ impl Follower<'_> {
     }
 
     /// Judges the history so far; says so if it is violated.
-    fn look(&mut self) -> Result<Option<(History, Report)>, String> {
+    fn look(&mut self) -> Result<Option<(History, Report)>, NotJudged> {
         let began = Instant::now();
         let report = self.judge()?;
         self.due = Instant::now() + began.elapsed();
@@ -182,7 +184,7 @@ impl Follower<'_> {
     }
 
     /// Judges what there is for good.
-    fn last(mut self) -> Result<(History, Report), String> {
+    fn last(mut self) -> Result<(History, Report), NotJudged> {
         let report = self.judge()?;
         self.finish(report)
     }
@@ -199,14 +201,14 @@ impl Follower<'_> {
     }
 
     /// A violation before a fault in the file is still a violation; else the fault is what is to be said.
-    fn wrong(mut self, wrong: ReadError) -> Result<(History, Report), String> {
+    fn wrong(mut self, wrong: ReadError) -> Result<(History, Report), NotJudged> {
         match self.look() {
             Ok(Some(violation)) => Ok(violation),
-            Ok(None) | Err(_) => Err(wrong.to_string()),
+            Ok(None) | Err(_) => Err(wrong.into()),
         }
     }
 
-    fn finish(&mut self, report: Report) -> Result<(History, Report), String> {
+    fn finish(&mut self, report: Report) -> Result<(History, Report), NotJudged> {
         let history = std::mem::take(&mut self.builder).finish();
         let (model, history) = prepare(self.args, history)?;
         draw(self.args, &model, &history, &report)?;

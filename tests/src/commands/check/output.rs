@@ -79,7 +79,10 @@ impl Checked {
     fn json(&self, args: &CheckArgs) -> Value {
         let (history, report) = match &self.outcome {
             Ok(outcome) => outcome,
-            Err(error) => return json!({ "file": self.file, "valid": "unknown", "error": error }),
+            Err(error) => {
+                let name = if error.memory { "cause" } else { "error" };
+                return json!({ "file": self.file, "valid": "unknown", name: error.message });
+            }
         };
         let counts = report.counts;
         let mut object = json!({
