@@ -19,7 +19,7 @@
 //!
 //! | [`Algorithm`] | What it is | When |
 //! |---|---|---|
-//! | `unique` | polynomial: blocks of a register (Gibbons & Korach), cuts of a queue or stack, stages of a list or set | every value that somebody saw was written once |
+//! | `unique` | polynomial: blocks of a register (Gibbons & Korach), cuts of a queue or stack, priorities, stages of a list or set | every value that somebody saw was written once |
 //! | `wgl` | Wing & Gong's search with Lowe's memoisation; first with more lost writes than there are, then in earnest | always |
 //! | `linear` | just-in-time linearization, breadth first; memory does not grow with the length | always |
 //! | `competition` | `unique`, else `wgl` against `linear`, the loser stops | two cores to spare |
@@ -36,7 +36,7 @@
 //!   agree with the definition, and each witness is valid.
 //! - `tests/linearizability.rs`: for every specification, histories that are linearizable by construction are accepted, one change
 //!   that cannot be is refused, and small ones are judged as by trying every order, by every algorithm.
-//! - `tests/mutants.rs` (feature `mutants`): nineteen seeded bugs (a skipped real-time edge, an `info` taken as failed, a lossy cache,
+//! - `tests/mutants.rs` (feature `mutants`): twenty seeded bugs (a skipped real-time edge, an `info` taken as failed, a lossy cache,
 //!   mixed keys, …) are each found by the same comparison, and without them nothing is.
 //! - `tests/corpora.rs`: recorded histories of other checkers, by every algorithm, as those checkers decided.
 //!

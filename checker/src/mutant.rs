@@ -38,6 +38,8 @@ pub enum Mutant {
     BlocksOverlap,
     /// A queue looks at the order of puts, not of takes.
     TakesUnordered,
+    /// A priority queue gives out any value it has.
+    AnyPriority,
     /// A stack is cut where a value is still in it.
     LooseCut,
     /// Whoever finds a collection empty is believed.
@@ -53,7 +55,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::LateReturn,
         Self::InfoFailed,
         Self::InfoEnds,
@@ -68,6 +70,7 @@ impl Mutant {
         Self::LastWriter,
         Self::BlocksOverlap,
         Self::TakesUnordered,
+        Self::AnyPriority,
         Self::LooseCut,
         Self::EmptyBelieved,
         Self::Shrinking,

@@ -56,6 +56,7 @@ fn keeps_order(workload: Workload) -> bool {
         Workload::Set,
         Workload::FifoQueue,
         Workload::UnorderedQueue,
+        Workload::PriorityQueue,
         Workload::Stack,
     ]
     .contains(&workload)

@@ -22,7 +22,7 @@
 //!   values that were put by then, and put the order of those (without the others) in front of it. All calls in the first part were
 //!   invoked before that moment, all in the second returned after it, so real time agrees. So the two sides can be judged
 //!   alone. Whoever found the collection empty must have done so at such a moment, and any within its span will do.
-//! - What is left between cuts is up to the discipline: [`fifo`], [`lifo`], or for an unordered queue nothing at all.
+//! - What is left between cuts is up to the discipline: [`fifo`], [`lifo`], [`priority`], or for an unordered queue nothing at all.
 //!
 //! Lists and sets that only grow are [`growing`].
 //!
@@ -33,6 +33,7 @@
 mod fifo;
 mod growing;
 mod lifo;
+mod priority;
 
 use rustc_hash::FxHashMap;
 
@@ -64,6 +65,8 @@ struct Span {
 /// One value, from its put to its take.
 #[derive(Clone, Copy, Debug)]
 struct Item {
+    /// Where that is the discipline; the least goes first.
+    priority: i64,
     put: Span,
     take: Span,
     put_call: u32,
@@ -146,6 +149,7 @@ impl<'a> Collection<'a> {
         for (at, segment) in segments.into_iter().enumerate() {
             let arranged = match self.discipline {
                 Discipline::Fifo => fifo::arrange(&segment),
+                Discipline::Priority => priority::arrange(&segment),
                 Discipline::Lifo => match lifo::arrange(&segment, budget) {
                     Ok(order) => order,
                     Err(stopped) => return Answer::Stopped(stopped),
@@ -227,6 +231,7 @@ fn contents<'a>(
             None => Span { from: LATE, to: FOREVER },
         };
         contents.items.push(Item {
+            priority: if let Value::Int(number) = value { *number } else { 0 },
             put: Span { from: put.invoked, to: put.returned.min(take.to) },
             take: Span { from: take.from.max(put.invoked), to: take.to },
             put_call: id,

@@ -59,7 +59,7 @@ impl Generated {
             Workload::Set => self.with(choice, stale(&history, "add", &Value::set(Vec::new()))),
             Workload::Elements => self.with(choice, missing_elements(&history)),
             Workload::Counter => self.with(choice, stale(&history, "add", &Value::Int(0))),
-            Workload::FifoQueue | Workload::UnorderedQueue | Workload::Stack => {
+            Workload::FifoQueue | Workload::UnorderedQueue | Workload::PriorityQueue | Workload::Stack => {
                 self.with(choice, taken_twice(&history))
             }
             Workload::Mutex | Workload::ReentrantMutex => self.with(choice, held_by_two(&history)),

@@ -44,6 +44,8 @@ pub enum Workload {
     FifoQueue,
     /// enqueue, dequeue, in any order
     UnorderedQueue,
+    /// enqueue, dequeue of numbers, the least first
+    PriorityQueue,
     /// push, pop
     Stack,
     /// acquire, release
@@ -54,7 +56,7 @@ pub enum Workload {
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Register,
         Self::CasRegister,
         Self::WriteOnce,
@@ -67,6 +69,7 @@ impl Workload {
         Self::Counter,
         Self::FifoQueue,
         Self::UnorderedQueue,
+        Self::PriorityQueue,
         Self::Stack,
         Self::Mutex,
         Self::ReentrantMutex,
@@ -88,6 +91,7 @@ impl Workload {
             Self::Counter => ModelName::Counter,
             Self::FifoQueue => ModelName::FifoQueue,
             Self::UnorderedQueue => ModelName::UnorderedQueue,
+            Self::PriorityQueue => ModelName::PriorityQueue,
             Self::Stack => ModelName::Stack,
             Self::Mutex => ModelName::Mutex,
             Self::ReentrantMutex => ModelName::ReentrantMutex,
@@ -116,6 +120,7 @@ impl std::fmt::Display for Workload {
             Self::Counter => "counter",
             Self::FifoQueue => "fifo-queue",
             Self::UnorderedQueue => "unordered-queue",
+            Self::PriorityQueue => "priority-queue",
             Self::Stack => "stack",
             Self::Mutex => "mutex",
             Self::ReentrantMutex => "reentrant-mutex",

@@ -17,7 +17,11 @@ fn value(plan: &Plan, dice: &mut Dice, fresh: &mut u64) -> Value {
     let number = match plan.values {
         0 => {
             *fresh += 1;
-            *fresh
+            match plan.workload {
+                // Each once, but in no order: else it would be a queue.
+                Workload::PriorityQueue => fresh.wrapping_mul(0x9e37_79b1) & 0xffff_ffff,
+                _ => *fresh,
+            }
         }
         few => dice.below(few),
     };
@@ -81,8 +85,10 @@ pub(super) fn choose(plan: &Plan, dice: &mut Dice, fresh: &mut u64, present: &Va
         }
         Workload::Counter if choice < 5 => ("read", Value::Nil),
         Workload::Counter => ("add", Value::Int(1 + i64::try_from(dice.below(3)).unwrap_or(0))),
-        Workload::FifoQueue | Workload::UnorderedQueue if choice < 5 => ("dequeue", Value::Nil),
-        Workload::FifoQueue | Workload::UnorderedQueue => ("enqueue", value(dice)),
+        Workload::FifoQueue | Workload::UnorderedQueue | Workload::PriorityQueue if choice < 5 => {
+            ("dequeue", Value::Nil)
+        }
+        Workload::FifoQueue | Workload::UnorderedQueue | Workload::PriorityQueue => ("enqueue", value(dice)),
         Workload::Stack if choice < 5 => ("pop", Value::Nil),
         Workload::Stack => ("push", value(dice)),
         Workload::Mutex | Workload::ReentrantMutex if choice < 5 => ("acquire", Value::Nil),
@@ -174,6 +180,7 @@ pub(super) fn apply(
             let which = match workload {
                 Workload::FifoQueue => 0,
                 Workload::Stack => items.len() - 1,
+                Workload::PriorityQueue => items.iter().zip(0..).min().map_or(0, |(_, at)| at),
                 _ => dice.index(items.len()),
             };
             let taken = items.remove(which);

@@ -49,6 +49,7 @@ mod list;
 mod model;
 mod multi_register;
 mod mutex;
+mod priority_queue;
 mod queue;
 mod reentrant_mutex;
 mod register;
@@ -67,6 +68,7 @@ pub(crate) use model::with_specification;
 pub use model::{FailedCas, Model, ModelName, ModelOptions, NilReads};
 pub use multi_register::{MultiRegister, Transaction};
 pub use mutex::{Mutex, MutexOp};
+pub use priority_queue::PriorityQueue;
 pub use queue::{FifoQueue, Mark, UnorderedQueue};
 pub use reentrant_mutex::{ReentrantMutex, ReentrantOp};
 pub use register::{RegisterFamily, RegisterOp, Vocabulary};
@@ -170,6 +172,8 @@ pub enum Discipline {
     Fifo,
     /// Last in, first out: a stack.
     Lifo,
+    /// The least first: a priority queue of whole numbers.
+    Priority,
     /// In any order: an unordered queue, a bag.
     Unordered,
     /// Nothing leaves, the order is kept: an append-list.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    AppendList, Counter, FifoQueue, MultiRegister, Mutex, ReentrantMutex, RegisterFamily, Set, Stack,
-    UnorderedQueue, Vocabulary,
+    AppendList, Counter, FifoQueue, MultiRegister, Mutex, PriorityQueue, ReentrantMutex, RegisterFamily, Set,
+    Stack, UnorderedQueue, Vocabulary,
 };
 use crate::history::{Format, History};
 use crate::{Outcome, Value};
@@ -34,6 +34,8 @@ pub enum ModelName {
     FifoQueue,
     /// `unordered-queue`
     UnorderedQueue,
+    /// `priority-queue`
+    PriorityQueue,
     /// `stack`
     Stack,
     /// `mutex`
@@ -44,7 +46,7 @@ pub enum ModelName {
 
 impl ModelName {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Register,
         Self::CasRegister,
         Self::WriteOnce,
@@ -55,6 +57,7 @@ impl ModelName {
         Self::Counter,
         Self::FifoQueue,
         Self::UnorderedQueue,
+        Self::PriorityQueue,
         Self::Stack,
         Self::Mutex,
         Self::ReentrantMutex,
@@ -74,6 +77,7 @@ impl fmt::Display for ModelName {
             Self::Counter => "counter",
             Self::FifoQueue => "fifo-queue",
             Self::UnorderedQueue => "unordered-queue",
+            Self::PriorityQueue => "priority-queue",
             Self::Stack => "stack",
             Self::Mutex => "mutex",
             Self::ReentrantMutex => "reentrant-mutex",
@@ -145,6 +149,8 @@ pub enum Model {
     FifoQueue(FifoQueue),
     /// unordered-queue
     UnorderedQueue(UnorderedQueue),
+    /// priority-queue
+    PriorityQueue(PriorityQueue),
     /// stack
     Stack(Stack),
     /// mutex
@@ -164,6 +170,7 @@ macro_rules! with_specification {
             $crate::Model::Counter($spec) => $body,
             $crate::Model::FifoQueue($spec) => $body,
             $crate::Model::UnorderedQueue($spec) => $body,
+            $crate::Model::PriorityQueue($spec) => $body,
             $crate::Model::Stack($spec) => $body,
             $crate::Model::Mutex($spec) => $body,
             $crate::Model::ReentrantMutex($spec) => $body,
@@ -202,6 +209,7 @@ impl Model {
                 let found_empty = history.operations.iter().any(empty);
                 Self::UnorderedQueue(UnorderedQueue { initial: contents(start)?, found_empty })
             }
+            ModelName::PriorityQueue => Self::PriorityQueue(PriorityQueue { initial: numbers(start)? }),
             ModelName::Stack => Self::Stack(Stack { initial: contents(start)? }),
             ModelName::Mutex => Self::Mutex(Mutex { held: held(start)? }),
             ModelName::ReentrantMutex if held(start)? => {
@@ -258,6 +266,14 @@ fn contents(start: &Value) -> Result<Vec<Value>, String> {
         Value::Set(items) | Value::List(items) | Value::Vector(items) => Ok(items.to_vec()),
         other => Err(format!("a collection starts with [values], not {other}")),
     }
+}
+
+fn numbers(start: &Value) -> Result<Vec<i64>, String> {
+    let number = |value: Value| match value {
+        Value::Int(number) => Ok(number),
+        other => Err(format!("a priority queue holds whole numbers, not {other}")),
+    };
+    contents(start)?.into_iter().map(number).collect()
 }
 
 fn held(start: &Value) -> Result<bool, String> {

@@ -11,8 +11,8 @@ use crate::limits::Limits;
 use crate::linear::linear;
 use crate::partition::Partition;
 use crate::spec::{
-    AppendList, FifoQueue, RegisterFamily, RegisterOp, Set, SetOp, Stack, Transfer, UnorderedQueue,
-    Vocabulary,
+    AppendList, FifoQueue, PriorityQueue, RegisterFamily, RegisterOp, Set, SetOp, Stack, Transfer,
+    UnorderedQueue, Vocabulary,
 };
 use crate::validate::validate;
 use crate::wgl::{Strategy, search};

@@ -117,6 +117,10 @@ fn step(workload: Workload, absent: &Value, state: &State, op: &Operation) -> Ve
             }
             let places = match workload {
                 Workload::FifoQueue => 0..1,
+                Workload::PriorityQueue => {
+                    let least = (0..held.len()).min_by_key(|at| &held[*at]).expect("not empty");
+                    least..least + 1
+                }
                 Workload::Stack => held.len() - 1..held.len(),
                 _ => 0..held.len(),
             };

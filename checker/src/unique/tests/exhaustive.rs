@@ -70,6 +70,11 @@ fn all_histories_of_four_calls_on_an_unordered_queue() {
 }
 
 #[test]
+fn all_histories_of_four_calls_on_a_priority_queue() {
+    every_transfer(&PriorityQueue::default());
+}
+
+#[test]
 fn all_histories_of_four_calls_on_a_stack() {
     every_transfer(&Stack::default());
 }
@@ -106,6 +111,11 @@ fn three_values<S: Specification<Op = Transfer>>(spec: &S) {
 #[test]
 fn all_ways_to_pass_three_values_through_a_fifo_queue() {
     three_values(&FifoQueue::default());
+}
+
+#[test]
+fn all_ways_to_pass_three_values_through_a_priority_queue() {
+    three_values(&PriorityQueue::default());
 }
 
 #[test]

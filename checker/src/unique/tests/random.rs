@@ -98,6 +98,11 @@ fn random_histories_of_an_unordered_queue() {
 }
 
 #[test]
+fn random_histories_of_a_priority_queue() {
+    random(&PriorityQueue::default(), 10, random_transfer);
+}
+
+#[test]
 fn random_histories_of_a_stack() {
     random(&Stack::default(), 4, random_transfer);
 }
@@ -139,6 +144,7 @@ fn random_passes_through_every_collection() {
     passes(&FifoQueue::default(), 5);
     passes(&UnorderedQueue::default(), 6);
     passes(&Stack::default(), 7);
+    passes(&PriorityQueue::default(), 11);
 }
 
 #[test]
