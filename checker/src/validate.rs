@@ -67,10 +67,10 @@ pub(crate) fn validate<S: Specification>(
             latest = Some(*call);
         }
         let op = partition.kinds.get(call.kind as usize);
-        state = op.and_then(|op| spec.step(&state, op)).ok_or_else(|| InvalidWitness::Illegal {
-            operation: call.operation,
-            state: spec.describe_state(&state),
-        })?;
+        if !op.is_some_and(|op| spec.advance(&mut state, op)) {
+            let state = spec.describe_state(&state);
+            return Err(InvalidWitness::Illegal { operation: call.operation, state });
+        }
     }
     let missing = partition.calls.iter().zip(&seen).find(|(call, seen)| call.required() && !**seen);
     match missing {

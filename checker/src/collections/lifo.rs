@@ -18,8 +18,11 @@ use crate::mutant::{Mutant, on};
 
 /// The calls in a right order; `None` if there is none.
 pub(super) fn arrange(items: &[Item], budget: &Budget) -> Result<Option<Vec<u32>>, Stopped> {
-    let all = (0..items.len()).collect();
-    let mut work = vec![Task::Solve(all)];
+    // What can be cut at once need not be looked at for what can be peeled.
+    let mut by_put_end: Vec<(u32, usize)> = (0..).zip(items).map(|(at, item)| (item.put.to, at)).collect();
+    by_put_end.sort_unstable();
+    let mut work: Vec<Task> = cut(items, &by_put_end).into_iter().rev().map(Task::Solve).collect();
+    drop(by_put_end);
     let mut order = Vec::with_capacity(items.len() * 2);
     let mut steps = 0_u32;
     while let Some(task) = work.pop() {
@@ -42,7 +45,7 @@ pub(super) fn arrange(items: &[Item], budget: &Budget) -> Result<Option<Vec<u32>
             work.push(Task::Emit(item.take_call.unwrap_or(NEVER)));
         }
         budget.check()?;
-        let parts = group.cut();
+        let parts = cut(items, &group.by_put_end);
         if parts.len() == 1 {
             return Ok(None);
         }
@@ -104,25 +107,26 @@ impl<'a> Group<'a> {
         });
         fitting.next().map(|(_, at)| *at)
     }
+}
 
-    /// The values between moments at which none is in there for sure; a single part if there is no such moment.
-    fn cut(&self) -> Vec<Vec<usize>> {
-        let mut parts: Vec<Vec<usize>> = Vec::new();
-        // The latest invocation of a take so far; before the first value there is nothing to cut off.
-        let mut latest = u32::MAX;
-        for (end, at) in &self.by_put_end {
-            let take = self.items.get(*at).map_or(0, |item| item.take.from);
-            match parts.last_mut() {
-                Some(part) if latest >= *end && !on(Mutant::LooseCut) => {
-                    part.push(*at);
-                    latest = latest.max(take);
-                }
-                _ => {
-                    parts.push(vec![*at]);
-                    latest = take;
-                }
+/// The values, given by the ends of their puts, between moments at which none is in there for sure; a single part if there is no
+/// such moment.
+fn cut<'a>(items: &[Item], by_put_end: impl IntoIterator<Item = &'a (u32, usize)>) -> Vec<Vec<usize>> {
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    // The latest invocation of a take so far; before the first value there is nothing to cut off.
+    let mut latest = u32::MAX;
+    for (end, at) in by_put_end {
+        let take = items.get(*at).map_or(0, |item| item.take.from);
+        match parts.last_mut() {
+            Some(part) if latest >= *end && !on(Mutant::LooseCut) => {
+                part.push(*at);
+                latest = latest.max(take);
+            }
+            _ => {
+                parts.push(vec![*at]);
+                latest = take;
             }
         }
-        parts
     }
+    parts
 }

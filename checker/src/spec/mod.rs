@@ -101,6 +101,12 @@ pub trait Specification: Sync {
     /// The state after `op`, or `None` if `op` could not have answered so in `state`.
     fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State>;
 
+    /// Changes `state` to what [`Specification::step`] says comes after `op`; `false`, and no change, if nothing does. Worth
+    /// writing where states are large: to replay an order one state is enough.
+    fn advance(&self, state: &mut Self::State, op: &Self::Op) -> bool {
+        self.step(state, op).map(|next| *state = next).is_some()
+    }
+
     /// Whether `op` leaves *every* state in which it is legal as it is (a read). The search takes such operations as soon
     /// as they are legal, so a wrong `true` gives wrong verdicts; `false` is always right, only slower.
     fn is_pure(&self, _op: &Self::Op) -> bool {

@@ -50,6 +50,16 @@ impl Specification for FifoQueue {
         }
     }
 
+    fn advance(&self, state: &mut Self::State, op: &Transfer) -> bool {
+        match op {
+            Transfer::Put(value) => state.push_back(value.clone()),
+            Transfer::Take(value) if state.front() != Some(value) => return false,
+            Transfer::Nothing => return state.is_empty(),
+            Transfer::Take(_) | Transfer::Unknown => drop(state.pop_front()),
+        }
+        true
+    }
+
     fn is_pure(&self, op: &Transfer) -> bool {
         *op == Transfer::Nothing
     }
@@ -125,37 +135,44 @@ impl Specification for UnorderedQueue {
 
     fn step(&self, state: &Self::State, op: &Transfer) -> Option<Self::State> {
         let mut next = state.clone();
+        self.advance(&mut next, op).then_some(next)
+    }
+
+    fn advance(&self, state: &mut Self::State, op: &Transfer) -> bool {
         match op {
             Transfer::Put(value) => {
-                let last = next.iter().rposition(|mark| *mark == Mark::Taken).map_or(0, |at| at + 1);
+                let last = state.iter().rposition(|mark| *mark == Mark::Taken).map_or(0, |at| at + 1);
                 let mark = Mark::Value(value.clone());
-                let run = next.get(last..).unwrap_or_default();
+                let run = state.get(last..).unwrap_or_default();
                 let place = last + run.partition_point(|other| *other < mark);
-                next.insert(place, mark);
+                state.insert(place, mark);
             }
             // The last of equal ones: those before it are easier to explain away.
             Transfer::Take(value) => {
-                let at =
-                    next.iter().rposition(|mark| matches!(mark, Mark::Value(there) if there == value))?;
-                next.remove(at);
-                settle(&mut next);
+                let here = |mark: &Mark| matches!(mark, Mark::Value(there) if there == value);
+                let Some(at) = state.iter().rposition(here) else { return false };
+                state.remove(at);
+                if state.contains(&Mark::Taken) {
+                    settle(state);
+                }
             }
             Transfer::Nothing => {
                 let mut takers = 0_usize;
                 for mark in state.iter().rev() {
-                    takers = match mark {
-                        Mark::Taken => takers + 1,
-                        Mark::Value(_) => takers.checked_sub(1)?,
+                    takers = match (mark, takers) {
+                        (Mark::Taken, _) => takers + 1,
+                        (Mark::Value(_), 0) => return false,
+                        (Mark::Value(_), _) => takers - 1,
                     };
                 }
-                next.clear();
+                state.clear();
             }
             Transfer::Unknown => {
-                next.push(Mark::Taken);
-                settle(&mut next);
+                state.push(Mark::Taken);
+                settle(state);
             }
         }
-        Some(next)
+        true
     }
 
     fn discipline(&self) -> Option<Discipline> {
