@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::decide::{Algorithm, decide};
+use crate::decide::{Algorithm, at_length, shortly};
 use crate::decision::{Decision, Progress, Refutation};
 use crate::explain::{allowance, explain};
 use crate::history::History;
@@ -27,7 +27,8 @@ pub struct CheckOptions {
     pub limits: Limits,
     /// Threads; as many as there are cores if not given.
     pub threads: Option<NonZero<usize>>,
-    /// Time for explaining a "no"; not more than the time limit. What is not found until then is said to be unknown.
+    /// Time for explaining a "no"; not more than the time limit. What is not found until then is said to be unknown. Zero: no
+    /// explanation, only the operation that could not be placed.
     pub explanation: Duration,
 }
 
@@ -45,6 +46,9 @@ impl Default for CheckOptions {
 /// Steps of search that every key gets before any key gets more.
 const FIRST_SHARE: u64 = 1 << 16;
 
+/// With fewer calls than this, to start another thread takes longer than what it would do; only what is found hard is worth it.
+const FEW: usize = 1 << 15;
+
 /// Is this history linearizable?
 ///
 /// # Errors
@@ -57,7 +61,7 @@ pub fn check<S: Specification>(
     let start = Instant::now();
     let fits = fits::<S>(history, &options.limits);
     let parts = if fits { split(spec, history) } else { Ok(Vec::new()) };
-    let partitions = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
+    let mut partitions = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
     let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
     let judged = if !fits {
         let steps = (history.operations.len() as u64) * 2;
@@ -73,8 +77,15 @@ pub fn check<S: Specification>(
     let verdict = match judged {
         Judged::Verdict(verdict) => verdict,
         Judged::Illegal(which, refutation) => {
+            let asked = !options.explanation.is_zero();
+            if let Some(partition) = partitions.get_mut(which).filter(|_| asked) {
+                *partition = partition.merged();
+            }
             let mut explanation = explain(spec, &partitions, which, &refutation, options)?;
-            explanation.sequential = sequential(spec, history, &partitions, which, &allowance(options, 4));
+            if asked {
+                let budget = allowance(options, 4);
+                explanation.sequential = sequential(spec, history, &partitions, which, &budget);
+            }
             Verdict::NotLinearizable { explanation: Box::new(explanation) }
         }
     };
@@ -203,7 +214,11 @@ fn decide_all<S: Specification>(
     budget: &Budget,
     share: u64,
 ) -> Answers {
-    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let calls = |which: &usize| partitions.get(*which).map_or(0, |partition| partition.calls.len());
+    let cores = || match share {
+        FIRST_SHARE if which.iter().map(calls).sum::<usize>() < FEW => 1,
+        _ => thread::available_parallelism().map_or(1, NonZero::get),
+    };
     let threads = options.threads.map_or_else(cores, NonZero::get).min(which.len());
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Answers::new());
@@ -240,7 +255,12 @@ fn decide_one<S: Specification>(
     budget: &Budget,
     share: u64,
 ) -> Result<Answer, InvalidWitness> {
-    match decide(spec, &partition.kinds, &partition.calls, algorithm, budget, share) {
+    let shortly = shortly(spec, &partition.kinds, &partition.calls, algorithm, budget);
+    let decision = shortly.unwrap_or_else(|| {
+        let merged = partition.merged();
+        at_length(spec, &merged.kinds, &merged.calls, algorithm, budget, share)
+    });
+    match decision {
         Decision::Legal(order) => {
             validate(spec, partition, &order)?;
             Ok(Answer::Legal(operations(partition, &order)))

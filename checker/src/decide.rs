@@ -75,16 +75,39 @@ pub(crate) fn decide<S: Specification>(
     budget: &Budget,
     share: u64,
 ) -> Decision {
+    shortly(spec, kinds, calls, algorithm, budget)
+        .unwrap_or_else(|| at_length(spec, kinds, calls, algorithm, budget, share))
+}
+
+/// Decides without a search, if it can be done so and the algorithm asked for allows it.
+pub(crate) fn shortly<S: Specification>(
+    spec: &S,
+    kinds: &[S::Op],
+    calls: &[Call],
+    algorithm: Algorithm,
+    budget: &Budget,
+) -> Option<Decision> {
     if let Err(reason) = budget.check() {
-        return Decision::Undecided(reason, Progress::default());
+        return Some(Decision::Undecided(reason, Progress::default()));
     }
-    let quick = matches!(algorithm, Algorithm::Auto | Algorithm::Unique | Algorithm::Competition);
-    if quick && let Some(decision) = unique::decide(spec, kinds, calls, budget) {
-        return decision;
+    if matches!(algorithm, Algorithm::Wgl | Algorithm::Linear) {
+        return None;
     }
-    if quick && let Some(phantom) = Register::new(spec, kinds).and_then(|register| register.phantom(calls)) {
-        return Decision::Illegal(refute(spec, kinds, calls, phantom, budget));
-    }
+    unique::decide(spec, kinds, calls, budget).or_else(|| {
+        let phantom = Register::new(spec, kinds)?.phantom(calls)?;
+        Some(Decision::Illegal(refute(spec, kinds, calls, phantom, budget)))
+    })
+}
+
+/// Decides by searching. Equal operations should be one ([`crate::partition::Partition::merged`]).
+pub(crate) fn at_length<S: Specification>(
+    spec: &S,
+    kinds: &[S::Op],
+    calls: &[Call],
+    algorithm: Algorithm,
+    budget: &Budget,
+    share: u64,
+) -> Decision {
     let wgl = |budget: &Budget| {
         told(spec, kinds, calls, share, &|calls, foresight, share| {
             wgl(spec, kinds, calls, budget, foresight, share)

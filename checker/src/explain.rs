@@ -36,6 +36,9 @@ pub(crate) fn explain<S: Specification>(
 ) -> Result<Explanation, CheckError> {
     let empty = Partition { key: None, kinds: Vec::new(), calls: Vec::new() };
     let partition = partitions.get(which).unwrap_or(&empty);
+    if options.explanation.is_zero() {
+        return Ok(unexplained(partition, refutation));
+    }
     let conflict = shrink(spec, partition, refutation.blocked, options.algorithm, &allowance(options, 2));
     let ids: Vec<u32> = conflict.calls.iter().map(|call| call.operation).collect();
     let until = partition.calls.get(refutation.blocked as usize).map_or(FOREVER, |call| call.returned);
@@ -74,6 +77,28 @@ pub(crate) fn explain<S: Specification>(
         conflict: ids,
         sequential: Sequential::default(),
     })
+}
+
+/// What the decision itself has shown.
+fn unexplained<Op>(partition: &Partition<Op>, refutation: &Refutation) -> Explanation {
+    let blocked = partition.calls.get(refutation.blocked as usize);
+    Explanation {
+        key: partition.key.clone(),
+        prefix: operations(partition, &refutation.order),
+        prefix_complete: false,
+        states: Vec::new(),
+        states_complete: false,
+        ends: Vec::new(),
+        ends_complete: false,
+        blocked: blocked.map_or(0, |call| call.operation),
+        concurrent: Vec::new(),
+        conflict: Vec::new(),
+        minimal: false,
+        confirmed: false,
+        related: Vec::new(),
+        read_fault: None,
+        sequential: Sequential::default(),
+    }
 }
 
 /// The judge's word on a conflict: those operations happened, all others of this key may have, up to `until`.

@@ -105,6 +105,7 @@ pub mod picture;
 mod registers;
 mod render;
 mod sequential;
+mod shared;
 mod shrink;
 pub mod spec;
 mod staleness;
@@ -123,6 +124,7 @@ pub use history::{
 };
 pub use limits::Limits;
 pub use sequential::Sequential;
+pub use shared::{Shared, Text};
 pub use spec::{
     Access, Discipline, FailedCas, Handling, Model, ModelName, ModelOptions, NilReads, Specification, Unfit,
 };

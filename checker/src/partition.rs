@@ -2,6 +2,7 @@
 //! 2015), so every key is judged alone, and the whole is linearizable exactly if all are.
 
 use std::borrow::Cow;
+use std::hash::Hash;
 
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -38,29 +39,39 @@ impl Call {
 #[derive(Debug)]
 pub(crate) struct Partition<Op> {
     pub(crate) key: Option<Value>,
-    /// The distinct operations: equal ones are interchangeable but for their times.
+    /// The operations that calls are of. Once [`Partition::merged`], no two are equal.
     pub(crate) kinds: Vec<Op>,
     /// The calls, by invocation.
     pub(crate) calls: Vec<Call>,
 }
 
 impl<Op> Partition<Op> {
+    /// The same calls, with equal operations as one: those are interchangeable but for their times, which is what searches
+    /// live on. Who does not search need not pay for it.
+    pub(crate) fn merged(&self) -> Self
+    where
+        Op: Clone + Eq + Hash,
+    {
+        let mut kinds: IndexSet<&Op, FxBuildHasher> = IndexSet::default();
+        let mut calls = self.calls.clone();
+        for call in &mut calls {
+            if let Some(op) = self.kinds.get(call.kind as usize) {
+                // Fits: there are no more than before.
+                call.kind = u32::try_from(kinds.insert_full(op).0).unwrap_or(FOREVER);
+            }
+        }
+        Self { key: self.key.clone(), kinds: kinds.into_iter().cloned().collect(), calls }
+    }
+
     /// Bytes that it holds; what its operations share with the history is counted there.
     pub(crate) fn memory(&self) -> usize {
         self.kinds.capacity() * size_of::<Op>() + self.calls.capacity() * size_of::<Call>()
     }
 }
 
-/// A partition in the making.
-struct Part<Op> {
-    key: Option<Value>,
-    kinds: IndexSet<Op, FxBuildHasher>,
-    calls: Vec<Call>,
-}
-
 /// Cuts a history by [`Specification::part`]. Operations that say nothing (failed, reads of unknown outcome) are left out.
 pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec<Partition<S::Op>>, Unfit> {
-    let mut parts: Vec<Part<S::Op>> = Vec::new();
+    let mut parts: Vec<Partition<S::Op>> = Vec::new();
     let mut by_key: FxHashMap<Value, usize> = FxHashMap::default();
     for (at, operation) in history.operations.iter().enumerate() {
         let operation = &*mutated(operation);
@@ -92,9 +103,11 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
         let which = if on(Mutant::MixedKeys) { which & !1 } else { which };
         if which == parts.len() {
             let key = key.map(Cow::into_owned);
-            parts.push(Part { key, kinds: IndexSet::default(), calls: Vec::new() });
+            parts.push(Partition { key, kinds: Vec::new(), calls: Vec::new() });
         }
         let Some(part) = parts.get_mut(which) else { continue };
+        room(&mut part.calls, at, history.operations.len());
+        room(&mut part.kinds, at, history.operations.len());
         let returned = match operation.completed {
             Some(mark) if on(Mutant::InfoEnds) => mark.position,
             Some(mark) if !unknown && on(Mutant::LateReturn) => mark.position + 2,
@@ -103,15 +116,28 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
         };
         part.calls.push(Call {
             // Both fit: a history has fewer events.
-            kind: u32::try_from(part.kinds.insert_full(op).0).unwrap_or(FOREVER),
+            kind: u32::try_from(part.kinds.len()).unwrap_or(FOREVER),
             operation: u32::try_from(at).unwrap_or(FOREVER),
             invoked: operation.invoked.position,
             returned,
             optional: unknown,
         });
+        part.kinds.push(op);
     }
-    let partition = |Part { key, kinds, calls }| Partition { key, kinds: kinds.into_iter().collect(), calls };
-    Ok(parts.into_iter().map(partition).collect())
+    Ok(parts)
+}
+
+/// Makes room for one more: for as many as come if the rest of the history is like its beginning, of which this is operation
+/// `at` of `all`. Doubling would leave twice the room it needs behind, for each of many keys.
+fn room<T>(vector: &mut Vec<T>, at: usize, all: usize) {
+    const FEW: usize = 64;
+    let have = vector.len();
+    if have < vector.capacity() {
+        return;
+    }
+    let expected = have as u64 * all.saturating_sub(at) as u64 / (at as u64 + 1);
+    let expected = usize::try_from(expected).unwrap_or(have);
+    vector.reserve_exact(if have < FEW { have.max(4) } else { expected + have / 16 });
 }
 
 /// The operation, unless a seeded bug makes it another.

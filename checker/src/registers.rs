@@ -31,44 +31,77 @@ use crate::partition::{Call, FOREVER};
 use crate::unique::Answer;
 use crate::{Access, Specification, Value};
 
-/// The calls as accesses, and the initial value; `None` if the object is not one register.
-pub(crate) struct Register<'a> {
-    accesses: Vec<Access<'a>>,
-    initial: &'a Value,
+/// A register whose values are numbers: in the order in which they are met, the initial one first.
+pub(crate) struct Register {
+    accesses: Vec<Effect>,
+    /// How many values there are.
+    values: usize,
 }
 
+/// An access by numbers.
+#[derive(Clone, Copy)]
+enum Effect {
+    Write(u32),
+    Read(u32),
+    Cas(u32, u32),
+    Differs,
+}
+
+/// The initial value.
+const START: u32 = 0;
 /// The writer of the initial value.
 const INITIAL: u32 = FOREVER;
 /// More than one writer.
 const AMBIGUOUS: u32 = FOREVER - 1;
+/// Nobody at all.
+const NOBODY: u32 = FOREVER - 2;
 
-impl<'a> Register<'a> {
-    pub(crate) fn new<S: Specification>(spec: &'a S, kinds: &'a [S::Op]) -> Option<Self> {
-        let accesses = kinds.iter().map(|op| spec.access(op)).collect::<Option<Vec<_>>>()?;
-        Some(Self { accesses, initial: spec.initial_value()? })
+impl Register {
+    /// `None` if the object is not one register.
+    pub(crate) fn new<S: Specification>(spec: &S, kinds: &[S::Op]) -> Option<Self> {
+        let mut numbers: FxHashMap<&Value, u32> = FxHashMap::default();
+        // Most values are written once and read a few times.
+        numbers.reserve(kinds.len() / 4);
+        numbers.insert(spec.initial_value()?, START);
+        let mut number = |value| {
+            // Fits: there are at most two values for each call.
+            let next = numbers.len() as u32;
+            *numbers.entry(value).or_insert(next)
+        };
+        let effect = |op| {
+            Some(match spec.access(op)? {
+                Access::Write(value) => Effect::Write(number(value)),
+                Access::Read(value) => Effect::Read(number(value)),
+                Access::Cas(from, to) if from == to => Effect::Read(number(from)),
+                Access::Cas(from, to) => Effect::Cas(number(from), number(to)),
+                Access::Differs(_) => Effect::Differs,
+            })
+        };
+        let accesses = kinds.iter().map(effect).collect::<Option<Vec<_>>>()?;
+        Some(Self { accesses, values: numbers.len() })
     }
 
-    fn access(&self, call: &Call) -> Access<'a> {
-        match self.accesses[call.kind as usize] {
-            Access::Cas(from, to) if from == to => Access::Read(from),
-            access => access,
-        }
+    fn access(&self, call: &Call) -> Effect {
+        self.accesses[call.kind as usize]
     }
 
     /// A call that saw a value which nobody could have written by then.
     pub(crate) fn phantom(&self, calls: &[Call]) -> Option<u32> {
-        let mut first: FxHashMap<&Value, u32> = FxHashMap::default();
+        // By value: the first invocation of who writes it.
+        let mut first = vec![FOREVER; self.values];
+        first[START as usize] = 0;
         for call in calls {
-            if let Access::Write(value) | Access::Cas(_, value) = self.access(call) {
-                let known = first.entry(value).or_insert(call.invoked);
+            if let Effect::Write(value) | Effect::Cas(_, value) = self.access(call) {
+                let known = &mut first[value as usize];
                 *known = call.invoked.min(*known);
             }
         }
         let phantom = |call: &Call| match self.access(call) {
-            Access::Read(value) | Access::Cas(value, _) => {
-                value != self.initial && first.get(value).is_none_or(|invoked| *invoked > call.returned)
+            Effect::Read(value) | Effect::Cas(value, _) => {
+                let first = first[value as usize];
+                first == FOREVER || first > call.returned
             }
-            Access::Write(_) | Access::Differs(_) => false,
+            Effect::Write(_) | Effect::Differs => false,
         };
         let phantoms = calls.iter().enumerate().filter(|(_, call)| call.required() && phantom(call));
         phantoms.min_by_key(|(_, call)| call.returned).and_then(|(at, _)| u32::try_from(at).ok())
@@ -117,14 +150,13 @@ impl<'a> Register<'a> {
     }
 
     /// By value: who wrote it.
-    fn writers(&self, calls: &[Call]) -> FxHashMap<&'a Value, u32> {
-        let mut writers: FxHashMap<&Value, u32> = FxHashMap::default();
-        writers.reserve(calls.len() / 2);
-        writers.insert(self.initial, INITIAL);
+    fn writers(&self, calls: &[Call]) -> Vec<u32> {
+        let mut writers = vec![NOBODY; self.values];
+        writers[START as usize] = INITIAL;
         for (call, id) in calls.iter().zip(0_u32..) {
-            if let Access::Write(value) | Access::Cas(_, value) = self.access(call) {
-                let again = if on(Mutant::LastWriter) { id } else { AMBIGUOUS };
-                writers.entry(value).and_modify(|writer| *writer = again).or_insert(id);
+            if let Effect::Write(value) | Effect::Cas(_, value) = self.access(call) {
+                let writer = &mut writers[value as usize];
+                *writer = if *writer == NOBODY || on(Mutant::LastWriter) { id } else { AMBIGUOUS };
             }
         }
         writers
@@ -143,27 +175,27 @@ impl<'a> Register<'a> {
         while let Some(id) = required.next().or_else(|| needed.pop()) {
             let access = self.access(&calls[id as usize]);
             let seen = match access {
-                Access::Differs(_) => return Err(Answer::Silent),
-                Access::Write(_) => {
+                Effect::Differs => return Err(Answer::Silent),
+                Effect::Write(_) => {
                     clusters.heads.push(id);
                     continue;
                 }
-                Access::Read(seen) | Access::Cas(seen, _) => seen,
+                Effect::Read(seen) | Effect::Cas(seen, _) => seen,
             };
-            let writer = match writers.get(seen) {
-                Some(&AMBIGUOUS) => return Err(Answer::Silent),
-                Some(writer) => *writer,
-                None => {
+            let writer = match writers[seen as usize] {
+                AMBIGUOUS => return Err(Answer::Silent),
+                NOBODY => {
                     possible = false;
                     continue;
                 }
+                writer => writer,
             };
             if writer != INITIAL && !calls[writer as usize].required() && !known[writer as usize] {
                 known[writer as usize] = true;
                 needed.push(writer);
             }
             let place = clusters.place(writer);
-            if matches!(access, Access::Cas(..)) {
+            if matches!(access, Effect::Cas(..)) {
                 // Two that left the same value, which was there once, are impossible.
                 possible &= clusters.leaving[place] == NOBODY;
                 clusters.leaving[place] = id;
@@ -177,8 +209,6 @@ impl<'a> Register<'a> {
     }
 }
 
-/// Nobody at all.
-const NOBODY: u32 = FOREVER;
 /// Before all positions.
 const BEGINNING: i64 = -1;
 

@@ -65,6 +65,9 @@ impl Explanation {
         let get = |id: &u32| history.operations.get(*id as usize);
         let Some(blocked) = get(&self.blocked) else { return Ok(()) };
         writeln!(out, "cannot be linearized: {}", located(&history.name, blocked))?;
+        if self.conflict.is_empty() {
+            return writeln!(out, "  not explained: no time was given for it");
+        }
         self.write_fault(history, out)?;
         self.write_way(history, out)?;
         let sure = match (self.minimal, self.confirmed) {

@@ -3,6 +3,7 @@
 //! Equality is structural and floats compare by their bits, so that a value can be a key of a hash table: the checker
 //! only ever asks "is this the very value that was written?".
 
+use crate::{Shared, Text};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -19,23 +20,23 @@ pub enum Value {
     /// A float, kept as its bits (see [`Value::float`]).
     Float(u64),
     /// A number beyond 64 bits, or an EDN `123N` / `1.5M`, kept as it was written.
-    Big(Arc<str>),
+    Big(Text),
     /// A character, `\a`.
     Char(char),
     /// A string.
-    Str(Arc<str>),
+    Str(Text),
     /// `:keyword`, without its colon.
-    Keyword(Arc<str>),
+    Keyword(Text),
     /// `symbol`.
-    Symbol(Arc<str>),
+    Symbol(Text),
     /// `(1 2)`.
-    List(Arc<[Value]>),
+    List(Shared<[Value]>),
     /// `[1 2]`; a JSON array.
-    Vector(Arc<[Value]>),
+    Vector(Shared<[Value]>),
     /// `{:a 1}`, sorted by key; a JSON object (its keys are strings).
-    Map(Arc<[(Value, Value)]>),
+    Map(Shared<[(Value, Value)]>),
     /// `#{1 2}`, sorted.
-    Set(Arc<[Value]>),
+    Set(Shared<[Value]>),
     /// `#tag value`.
     Tagged(Arc<(Box<str>, Value)>),
 }
@@ -44,13 +45,13 @@ impl Value {
     /// A string value.
     #[must_use]
     pub fn string(text: &str) -> Self {
-        Self::Str(Arc::from(text))
+        Self::Str(Text::from(text))
     }
 
     /// A keyword value (the text without its colon).
     #[must_use]
     pub fn keyword(text: &str) -> Self {
-        Self::Keyword(Arc::from(text))
+        Self::Keyword(Text::from(text))
     }
 
     /// A float value.
@@ -61,7 +62,7 @@ impl Value {
 
     /// A vector value.
     #[must_use]
-    pub fn vector(items: impl Into<Arc<[Value]>>) -> Self {
+    pub fn vector(items: impl Into<Shared<[Value]>>) -> Self {
         Self::Vector(items.into())
     }
 
@@ -115,7 +116,7 @@ impl Value {
 
     fn shared_memory(&self) -> usize {
         /// Counts of references, and the allocator's own.
-        const SHARED: usize = 32;
+        const SHARED: usize = 56;
         let of = |items: &[Self]| size_of_val(items) + items.iter().map(Self::memory).sum::<usize>();
         SHARED
             + match self {

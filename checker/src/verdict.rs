@@ -105,6 +105,7 @@ pub struct Explanation {
     /// The operations that were open when `blocked` was.
     pub concurrent: Vec<u32>,
     /// Operations that contradict each other: even if any of the others had never happened, there would be no linearization.
+    /// Empty if no explanation was asked for.
     pub conflict: Vec<u32>,
     /// Whether each of them is known to be needed for that.
     pub minimal: bool,

@@ -1,12 +1,11 @@
 //! The clients and their time: who does what next, what is lost, and what lands late.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::objects::{self, Chosen};
 use super::{Dice, Generated, Plan};
-use crate::Value;
 use crate::history::{Event, Kind};
+use crate::{Text, Value};
 
 /// An operation on its way.
 struct Pending {
@@ -91,7 +90,7 @@ impl World<'_> {
         self.time += 1 + i64::try_from(self.dice.below(1_000_000)).unwrap_or(0);
         let mut event = Event::new(pending.process, kind, pending.f, value).at_time(self.time);
         event.key = pending.key.clone();
-        event.f = Arc::from(pending.f);
+        event.f = Text::from(pending.f);
         self.out.events.push(event);
     }
 

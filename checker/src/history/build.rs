@@ -228,7 +228,8 @@ impl Builder {
             let (open, found) = (shown(&operation.key), shown(&event.key));
             return Err(Problem::WrongKey { process: named, open, found, invoked });
         }
-        operation.output = event.value;
+        // Most completions repeat what was asked: one of the two is enough.
+        operation.output = if event.value == operation.input { operation.input.clone() } else { event.value };
         operation.completed = Some(mark);
         let (outcome, state) = match kind {
             Kind::Ok => (Outcome::Ok, State::Idle { last: at }),

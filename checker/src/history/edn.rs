@@ -10,7 +10,7 @@ use super::edn_atoms::{as_integer, as_kind, as_name, as_process, is_blank, is_sy
 use super::error::Misread;
 use super::text::{ITEM, Interner, MAX_DEPTH, MAX_ITEMS, MAX_TOKEN, Source, glance, shown};
 use super::{Event, Kind, Problem, Process};
-use crate::Value;
+use crate::{Text, Value};
 
 pub(crate) struct Edn<R> {
     source: Source<R>,
@@ -86,7 +86,7 @@ impl<R: Read> Edn<R> {
             time: None,
             process: Process::Client(0),
             kind: Kind::Invoke,
-            f: Arc::from(""),
+            f: Text::from(""),
             key: None,
             value: Value::Nil,
             error: None,
@@ -346,7 +346,7 @@ impl<R: Read> Edn<R> {
         }
     }
 
-    fn token(&mut self) -> Result<Arc<str>, Misread> {
+    fn token(&mut self) -> Result<Text, Misread> {
         let (line, column) = self.source.place();
         self.token.clear();
         self.rest_of_token()?;

@@ -1,11 +1,9 @@
 //! What EDN's small pieces mean: numbers, names, processes.
 
-use std::sync::Arc;
-
 use super::error::Misread;
 use super::text::glance;
 use super::{Kind, Problem, Process};
-use crate::Value;
+use crate::{Text, Value};
 
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b',' | 0x0b | 0x0c)
@@ -24,17 +22,17 @@ pub(super) fn number(text: &str) -> Option<Value> {
     if !digits.is_empty()
         && digits.strip_suffix('N').unwrap_or(digits).bytes().all(|byte| byte.is_ascii_digit())
     {
-        return Some(Value::Big(Arc::from(text)));
+        return Some(Value::Big(Text::from(text)));
     }
     if let Some(decimal) = text.strip_suffix('M') {
-        return decimal.parse::<f64>().ok().map(|_| Value::Big(Arc::from(text)));
+        return decimal.parse::<f64>().ok().map(|_| Value::Big(Text::from(text)));
     }
     if let Some((above, below)) = digits.split_once('/') {
         let whole = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        return (whole(above) && whole(below)).then(|| Value::Big(Arc::from(text)));
+        return (whole(above) && whole(below)).then(|| Value::Big(Text::from(text)));
     }
     let number = text.parse::<f64>().ok()?;
-    Some(if number.is_finite() { Value::float(number) } else { Value::Big(Arc::from(text)) })
+    Some(if number.is_finite() { Value::float(number) } else { Value::Big(Text::from(text)) })
 }
 
 pub(super) fn as_process(value: Value, line: u64, column: u64) -> Result<Process, Misread> {
@@ -55,7 +53,7 @@ pub(super) fn as_kind(value: &Value, line: u64, column: u64) -> Result<Kind, Mis
     })
 }
 
-pub(super) fn as_name(value: &Value, line: u64, column: u64) -> Result<Arc<str>, Misread> {
+pub(super) fn as_name(value: &Value, line: u64, column: u64) -> Result<Text, Misread> {
     match value {
         Value::Keyword(name) | Value::Str(name) | Value::Symbol(name) => Ok(name.clone()),
         other => {

@@ -1,9 +1,8 @@
 //! One line of a history: something began, or something ended.
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::Value;
+use crate::{Text, Value};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,14 +10,14 @@ pub enum Process {
     /// A logical, single-threaded client. After an `info` it is retired: its next life has another number.
     Client(i64),
     /// Not a client: `:nemesis`, the source of faults. Its lines are carried along as annotations.
-    Named(Arc<str>),
+    Named(Text),
 }
 
 impl Process {
     /// Jepsen's source of faults.
     #[must_use]
     pub fn nemesis() -> Self {
-        Self::Named(Arc::from("nemesis"))
+        Self::Named(Text::from("nemesis"))
     }
 }
 
@@ -87,7 +86,7 @@ pub struct Event {
     /// What happened to the operation.
     pub kind: Kind,
     /// Which operation: `read`, `write`, `cas`, …
-    pub f: Arc<str>,
+    pub f: Text,
     /// The key, where the object is a map of independent ones.
     pub key: Option<Value>,
     /// Argument of an invocation, result of a completion.
@@ -105,7 +104,7 @@ impl Event {
             time: None,
             process: Process::Client(process),
             kind,
-            f: Arc::from(f),
+            f: Text::from(f),
             key: None,
             value,
             error: None,

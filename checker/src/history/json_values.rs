@@ -1,21 +1,16 @@
 //! JSON values, as a part of a line.
 
-use std::sync::Arc;
-
 use super::Problem;
 use super::json_lines::{Scan, Wrong};
 use super::text::{ITEM, MAX_DEPTH, MAX_ITEMS, glance};
-use crate::Value;
 use crate::value::is_json_number;
+use crate::{Text, Value};
 
 impl Scan<'_> {
-    pub(super) fn string(&mut self, what: &str) -> Result<Arc<str>, Wrong> {
+    pub(super) fn string(&mut self, what: &str) -> Result<Text, Wrong> {
         let at = self.at;
         if let Some(bytes) = self.plain_string() {
-            return match std::str::from_utf8(bytes) {
-                Ok(text) => Ok(self.names.get(text)),
-                Err(_) => Err(Wrong { at, problem: Problem::syntax("a string in UTF-8", "other bytes") }),
-            };
+            return self.names.text(bytes).ok_or_else(|| not_text(at));
         }
         self.expect(b'"', what)?;
         let mut text = Vec::new();
@@ -34,10 +29,7 @@ impl Scan<'_> {
                 _ => return self.wrong("`\"` at the end of the string"),
             }
         }
-        match std::str::from_utf8(&text) {
-            Ok(text) => Ok(self.names.get(text)),
-            Err(_) => Err(Wrong { at, problem: Problem::syntax("a string in UTF-8", "other bytes") }),
-        }
+        self.names.text(&text).ok_or_else(|| not_text(at))
     }
 
     fn escape(&mut self) -> Result<char, Wrong> {
@@ -167,7 +159,7 @@ impl Scan<'_> {
         let text =
             self.bytes.get(start..self.at).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("");
         if text.bytes().skip(usize::from(negative)).all(|byte| byte.is_ascii_digit()) {
-            return Ok(text.parse().map_or_else(|_| Value::Big(Arc::from(text)), Value::Int));
+            return Ok(text.parse().map_or_else(|_| Value::Big(Text::from(text)), Value::Int));
         }
         match text.parse::<f64>() {
             _ if !is_json_number(text) => {
@@ -175,14 +167,15 @@ impl Scan<'_> {
             }
             Ok(number) if number.is_finite() => Ok(Value::float(number)),
             // Too large for a float: kept as it is written, so that different ones stay different.
-            Ok(_) => Ok(Value::Big(Arc::from(text))),
+            Ok(_) => Ok(Value::Big(Text::from(text))),
             Err(_) => Err(Wrong { at: start, problem: Problem::syntax("a number", glance(text)) }),
         }
     }
 
     fn array(&mut self, depth: u32) -> Result<Value, Wrong> {
         self.at += 1;
-        let mut items = Vec::new();
+        // Room for a pair: what a compare-and-set has.
+        let mut items = Vec::with_capacity(2);
         self.blank();
         if self.peek() == Some(b']') {
             self.at += 1;
@@ -235,4 +228,8 @@ impl Scan<'_> {
         }
         Ok(())
     }
+}
+
+fn not_text(at: usize) -> Wrong {
+    Wrong { at, problem: Problem::syntax("a string in UTF-8", "other bytes") }
 }

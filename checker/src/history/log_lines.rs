@@ -8,13 +8,12 @@
 //! Lines of the logger that carry no operation are passed over.
 
 use std::io::BufRead;
-use std::sync::Arc;
 
 use super::edn::Edn;
 use super::error::Misread;
 use super::text::{Interner, glance, next_line};
 use super::{Event, Kind, Problem, Process};
-use crate::Value;
+use crate::{Text, Value};
 
 const LEVELS: [&str; 6] = ["INFO", "WARN", "ERROR", "DEBUG", "TRACE", "FATAL"];
 
@@ -84,7 +83,7 @@ fn event(text: &str, line: u64, names: &mut Interner, room: usize) -> Result<(Ev
     let error = match fields.next() {
         // Errors are for people; they need not be EDN.
         Some((error, at)) => {
-            field_value(Some((error, at)), line, room).unwrap_or(Some(Value::Str(Arc::from(error))))
+            field_value(Some((error, at)), line, room).unwrap_or(Some(Value::Str(Text::from(error))))
         }
         None => None,
     };

@@ -22,8 +22,6 @@ mod stream;
 mod text;
 mod write;
 
-use std::sync::Arc;
-
 pub use build::Builder;
 pub use error::{Problem, ReadError};
 pub use event::{Event, Kind, Process};
@@ -31,7 +29,7 @@ pub use format::{Format, ReadOptions};
 pub use stream::Stream;
 pub use write::{Keys, Writer};
 
-use crate::Value;
+use crate::{Text, Value};
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +59,7 @@ pub struct Operation {
     /// The client.
     pub process: i64,
     /// Which operation.
-    pub f: Arc<str>,
+    pub f: Text,
     /// The key, where the object is a map of independent ones.
     pub key: Option<Value>,
     /// What was asked.

@@ -1,14 +1,10 @@
 //! What the readers share: bytes with a place, limits, names said once.
 
-use std::hash::Hasher as _;
 use std::io::{BufRead, Read};
-use std::sync::Arc;
-
-use rustc_hash::FxHasher;
 
 use super::Problem;
 use super::error::Misread;
-use crate::Value;
+use crate::{Text, Value};
 
 /// How deep values may nest. Readers recurse on nesting alone, so this bounds their stack.
 pub(crate) const MAX_DEPTH: u32 = 64;
@@ -23,7 +19,7 @@ pub(crate) const ITEM: usize = 3 * size_of::<Value>();
 /// Shares equal texts: histories say the same few names and keys over and over. A direct-mapped cache, so its size is
 /// bounded whatever the file says.
 pub(crate) struct Interner {
-    slots: Vec<Option<Arc<str>>>,
+    slots: Vec<Option<Text>>,
 }
 
 impl Interner {
@@ -40,20 +36,34 @@ impl Interner {
         Self { slots: Vec::new() }
     }
 
-    pub(crate) fn get(&mut self, text: &str) -> Arc<str> {
-        if text.len() > Self::LONGEST {
-            return Arc::from(text);
-        }
-        let mut hasher = FxHasher::default();
-        hasher.write(text.as_bytes());
-        let hash = hasher.finish();
-        let at = (hash >> 32 ^ hash) as usize % Self::SLOTS;
-        let Some(slot) = self.slots.get_mut(at) else { return Arc::from(text) };
+    pub(crate) fn get(&mut self, text: &str) -> Text {
+        self.text(text.as_bytes()).unwrap_or_else(|| Text::from(text))
+    }
+
+    /// The text of those bytes; `None` if they are no UTF-8.
+    pub(crate) fn text(&mut self, bytes: &[u8]) -> Option<Text> {
+        let slot = match bytes.len() {
+            0..=Self::LONGEST => self.slots.get_mut(slot(bytes) % Self::SLOTS),
+            _ => None,
+        };
         match slot {
-            Some(known) if **known == *text => known.clone(),
-            _ => slot.insert(Arc::from(text)).clone(),
+            // What was text once is text again.
+            Some(Some(known)) if known.as_bytes() == bytes => Some(known.clone()),
+            Some(slot) => Some(slot.insert(Text::from(str::from_utf8(bytes).ok()?)).clone()),
+            None => str::from_utf8(bytes).ok().map(Text::from),
         }
     }
+}
+
+/// Which slot a text has: its two ends, mixed. Texts that agree in both share one, and only take turns in it.
+fn slot(bytes: &[u8]) -> usize {
+    let end = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (end(bytes), bytes.len() as u64),
+    };
+    let mixed = (first ^ last.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize
 }
 
 /// A byte at a time out of a reader, with line and column.

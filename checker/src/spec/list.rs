@@ -2,10 +2,9 @@
 //! Elle's list-append writes them: `[[:append :x 1] [:r :y nil]]`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::{Chain, Discipline, Handling, Specification, Unfit, transfer};
-use crate::{Operation, Outcome, Value};
+use crate::{Operation, Outcome, Shared, Value};
 
 /// The append-lists: one, or one for each name that transactions use.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +19,7 @@ pub struct ListOp(Vec<(Value, Action)>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Action {
     Append(Value),
-    Read(Arc<[Value]>),
+    Read(Shared<[Value]>),
 }
 
 impl AppendList {
@@ -52,10 +51,10 @@ impl AppendList {
 }
 
 /// The values of a list that was read; nil is the empty one.
-fn seen(value: &Value) -> Option<Arc<[Value]>> {
+fn seen(value: &Value) -> Option<Shared<[Value]>> {
     match value {
         Value::List(values) | Value::Vector(values) => Some(values.clone()),
-        Value::Nil => Some(Arc::from([])),
+        Value::Nil => Some(Shared::from([])),
         _ => None,
     }
 }

@@ -5,10 +5,8 @@
 //! - an `ok` read of nil: *any* (Knossos: the read says nothing) or *value* (Porcupine: the register holds nil);
 //! - a failed compare-and-set: *dropped* (Knossos) or an *observation* that the value differed (Porcupine's etcd model).
 
-use std::sync::Arc;
-
 use super::{Access, Specification, Unfit};
-use crate::{Operation, Outcome, Value};
+use crate::{Operation, Outcome, Text, Value};
 
 /// Which operations there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ pub enum RegisterOp {
     /// Saw another value than this.
     CasFailed(Value),
     /// Added this text at the end.
-    Append(Arc<str>),
+    Append(Text),
 }
 
 impl RegisterFamily {

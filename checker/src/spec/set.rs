@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::{Access, Discipline, Handling, Specification, Unfit};
-use crate::{History, Operation, Outcome, Value};
+use crate::{History, Operation, Outcome, Shared, Value};
 
 /// The set.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +26,7 @@ pub enum SetOp {
     /// Saw whether this was there.
     Contains(Value, bool),
     /// Saw all elements, sorted.
-    Read(Arc<[Value]>),
+    Read(Shared<[Value]>),
 }
 
 const THERE: Value = Value::Bool(true);
