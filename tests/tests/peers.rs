@@ -48,7 +48,9 @@ fn checkers_take_turns_on_the_same_files_and_what_they_use_is_told() {
     // Ours stands first in the first round, last but two in the second, last but one in the third.
     assert_eq!(std::fs::read_to_string(log).unwrap(), "ababba".repeat(3));
     let table = plumbline(&["bench", "checker", "--operations", "300", "--rounds", "1", "--peer", &same]);
-    assert!(text(&table.stdout).contains("| same | linearizable (0) |"), "{}", text(&table.stdout));
+    let table = text(&table.stdout);
+    assert!(table.starts_with("| file | verdict | plumbline: CPU ms | peak MiB | same: CPU ms |"), "{table}");
+    assert!(table.contains("-seed1.jsonl | linearizable (0) | "), "{table}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod second_opinion;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -81,6 +82,10 @@ pub struct CheckArgs {
     /// not enough.
     #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = flags::bytes)]
     pub memory: u64,
+
+    /// Threads; as many as there are cores if not given.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
 
     /// Time for explaining a "no"; what is not found until then is said to be unknown. 0s: the verdict alone.
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = flags::duration_or_none)]
@@ -224,12 +229,8 @@ fn specification(args: &CheckArgs, history: &History) -> Result<Model, String> {
 
 fn judge(args: &CheckArgs, model: &Model, history: &History) -> Result<Report, String> {
     let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
-    let options = CheckOptions {
-        algorithm: args.algorithm,
-        limits,
-        explanation: args.explain,
-        ..CheckOptions::default()
-    };
+    let options =
+        CheckOptions { algorithm: args.algorithm, limits, explanation: args.explain, threads: args.threads };
     model.check(history, &options).map_err(|e| e.to_string())
 }
 

@@ -1,11 +1,12 @@
 //! `plumbline bench checker`: how fast recorded histories of a key-value store are judged, alone or next to other checkers.
 
+mod families;
 mod peers;
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};
@@ -24,7 +25,8 @@ use crate::units::parse_duration_within;
 const EXAMPLES: &str = "\
 Examples:
   plumbline bench checker --operations 100000 --clients 20 --keys 5
-  plumbline bench checker --file etcd_000.log --check-options '--model cas-register --explain 0s' --peer 'porcupine=my-porcupine {}'";
+  plumbline bench checker --families --rounds 1 --peer 'porcupine=GOMAXPROCS=1 my-porcupine {}'
+  plumbline bench checker --file etcd_000.log --check-options '--model cas-register --explain 0s --threads 1' --peer 'porcupine=my-porcupine {}'";
 
 /// The arguments of `plumbline bench checker`.
 #[derive(Args, Debug)]
@@ -68,10 +70,21 @@ pub(super) struct CheckerArgs {
     /// lines). May be given again
     #[arg(long = "peer", value_name = "NAME=COMMAND", value_parser = Peer::from_str)]
     peers: Vec<Peer>,
-    /// How `plumbline check` is called on them; with --explain 0s it gives the verdict alone, as others do
+    /// A history that is next to nothing, in the same format: what a checker needs for it is its start-up, shown first and taken
+    /// off before CPU is compared
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// Instead: histories that get harder step by step, and how far each algorithm and each peer (which must read JSON lines)
+    /// gets within the limits
+    #[arg(long, conflicts_with_all = ["files", "base"])]
+    families: bool,
+    /// Memory for each process, in MiB [16..=1048576]
+    #[arg(long, default_value_t = 4096, value_parser = RangedU64ValueParser::<u64>::new().range(16..=1_048_576))]
+    memory: u64,
+    /// How `plumbline check` is called on them: on one thread and, with --explain 0s, for the verdict alone, as others are
     #[arg(
         long,
-        default_value = "--model kv --explain 0s",
+        default_value = "--model kv --explain 0s --threads 1",
         allow_hyphen_values = true,
         value_name = "OPTIONS"
     )]
@@ -106,8 +119,24 @@ struct Round {
     seconds: f64,
 }
 
+impl CheckerArgs {
+    fn settings(&self) -> peers::Settings<'_> {
+        peers::Settings {
+            check_options: &self.check_options,
+            peers: &self.peers,
+            rounds: self.rounds,
+            time: self.time_limit,
+            memory: self.memory << 20,
+            base: self.base.as_deref(),
+        }
+    }
+}
+
 /// Measures.
 pub(super) fn run(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
+    if args.families {
+        return families(args);
+    }
     if !args.files.is_empty() || !args.peers.is_empty() {
         return compare(args);
     }
@@ -139,25 +168,32 @@ pub(super) fn run(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How far each algorithm gets with histories that become harder and harder.
+fn families(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
+    let folder = Written::new()?;
+    let far = families::climb(&folder.0, &args.settings(), args.seed)?;
+    if args.json {
+        print_json(&far)?
+    } else {
+        print_text(&families::text(&far, &args.settings()))?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Ours and others as processes, on files.
 fn compare(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
     let mut files = args.files.clone();
-    let folder = Written(std::env::temp_dir().join(format!("plumbline-bench-{}", std::process::id())));
+    let folder = Written::new()?;
     if files.is_empty() {
-        std::fs::create_dir(&folder.0)?;
         for seed in (args.seed..).take(usize::try_from(args.rounds)?) {
             let path = folder
                 .0
                 .join(format!("kv-n{}-c{}-k{}-seed{seed}.jsonl", args.operations, args.clients, args.keys));
-            let mut writer = Writer::new(BufWriter::new(File::create(&path)?), Format::JsonLines);
-            for event in events(args, seed)? {
-                writer.write(&event)?;
-            }
-            writer.flush()?;
+            write_down(&events(args, seed)?, &path)?;
             files.push(path);
         }
     }
-    let compared = peers::compare(&files, &args.check_options, &args.peers, args.rounds, args.time_limit)?;
+    let compared = peers::compare(&files, &args.settings())?;
     if args.json {
         print_json(&compared)?
     } else {
@@ -169,8 +205,24 @@ fn compare(args: &CheckerArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn write_down(events: &[Event], path: &Path) -> anyhow::Result<()> {
+    let mut writer = Writer::new(BufWriter::new(File::create(path)?), Format::JsonLines);
+    for event in events {
+        writer.write(event)?;
+    }
+    Ok(writer.flush()?)
+}
+
 /// A folder that is gone afterwards.
 struct Written(PathBuf);
+
+impl Written {
+    fn new() -> std::io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("plumbline-bench-{}", std::process::id()));
+        std::fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
 
 impl Drop for Written {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::print_json;
-use crate::commands::subprocess::{finish, tail};
+use crate::commands::subprocess::{Ended, finish_within, tail};
 
 /// The arguments of `plumbline bench measure`.
 #[derive(clap::Args, Debug)]
@@ -19,6 +19,9 @@ pub(super) struct MeasureArgs {
     /// Milliseconds
     #[arg(long)]
     limit: u64,
+    /// Bytes
+    #[arg(long)]
+    memory: Option<u64>,
     /// The command
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -31,6 +34,8 @@ pub(super) struct Used {
     pub(super) code: Option<i32>,
     /// Whether it was ended for want of time.
     pub(super) timed_out: bool,
+    /// Whether it was ended for want of memory.
+    pub(super) too_large: bool,
     /// User and system time of all its threads and of the processes it waited for.
     pub(super) cpu_seconds: f64,
     /// By the clock.
@@ -47,18 +52,24 @@ pub(super) fn run(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(rest);
     let began = Instant::now();
-    let finished = finish(command, Duration::from_millis(args.limit))?;
+    let ended = finish_within(command, Duration::from_millis(args.limit), args.memory)?;
     let wall_seconds = began.elapsed().as_secs_f64();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
+    let (timed_out, too_large) = (matches!(ended, Ended::OutOfTime), matches!(ended, Ended::OutOfMemory));
+    let (code, said) = match ended {
+        Ended::Finished(finished) => (finished.code, tail(&finished.stderr)),
+        Ended::OutOfTime | Ended::OutOfMemory => (None, String::new()),
+    };
     print_json(&Used {
-        code: finished.as_ref().and_then(|finished| finished.code),
-        timed_out: finished.is_none(),
+        code,
+        timed_out,
+        too_large,
         cpu_seconds: microseconds as f64 / 1e6,
         wall_seconds,
         // Kibibytes, says getrusage(2).
         peak_bytes: u64::try_from(usage.max_rss()).unwrap_or(0) * 1024,
-        said: finished.map_or(String::new(), |finished| tail(&finished.stderr)),
+        said,
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,5 @@
 //! Other checkers on the same files: each file, each round, each checker in turn, and every one of them as a process, reading
-//! the file included. Who begins changes from round to round.
+//! the file included. Who begins changes from round to round. What a checker needs to start is measured on its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +18,12 @@ pub(in crate::commands::bench) struct Peer {
     command: String,
 }
 
+impl Peer {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl FromStr for Peer {
     type Err = String;
 
@@ -31,13 +37,30 @@ impl FromStr for Peer {
     }
 }
 
+/// How to measure.
+pub(super) struct Settings<'a> {
+    /// How `plumbline check` is called.
+    pub(super) check_options: &'a str,
+    pub(super) peers: &'a [Peer],
+    pub(super) rounds: u64,
+    /// For each run.
+    pub(super) time: Duration,
+    /// For each run, in bytes.
+    pub(super) memory: u64,
+    /// A history that is next to nothing.
+    pub(super) base: Option<&'a Path>,
+}
+
 /// All that was measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Compared {
     rounds: u64,
     time_limit_seconds: f64,
+    memory_limit_bytes: u64,
     /// What a command that does nothing is said to have used: no figure can be smaller.
     floor: Used,
+    /// What each needs for a history that is next to nothing: its start-up.
+    base: Option<OfFile>,
     files: Vec<OfFile>,
 }
 
@@ -51,60 +74,80 @@ struct OfFile {
 
 /// One checker on one file.
 #[derive(Debug, Serialize)]
-struct OfChecker {
+pub(super) struct OfChecker {
     name: String,
     /// How it ended, each time the same.
-    ended: String,
+    pub(super) ended: String,
     /// The median of the rounds.
-    cpu_seconds: f64,
+    pub(super) cpu_seconds: f64,
     /// The median of the rounds.
     wall_seconds: f64,
     /// The largest of the rounds.
-    peak_bytes: u64,
+    pub(super) peak_bytes: u64,
     rounds: Vec<Used>,
 }
 
 /// Measures all checkers on all files.
-pub(super) fn compare(
-    files: &[PathBuf],
-    check_options: &str,
-    peers: &[Peer],
-    rounds: u64,
-    limit: Duration,
-) -> anyhow::Result<Compared> {
+pub(super) fn compare(files: &[PathBuf], settings: &Settings<'_>) -> anyhow::Result<Compared> {
     let ours = std::env::current_exe()?;
-    // Ours is given more time than it gives itself, so that it can say that it does not know.
-    let seconds = limit.as_secs_f64();
-    let command =
-        format!("{} check {{}} --time-limit {}ms {check_options}", quoted(&ours), limit.as_millis());
-    let mut contenders = vec![Peer { name: "plumbline".to_owned(), command }];
-    contenders.extend_from_slice(peers);
-    let floor = measure(&ours, "true", limit)?;
-    let mut measured = Vec::new();
-    for file in files {
-        let bytes =
-            std::fs::metadata(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?.len();
-        let mut used: Vec<Vec<Used>> = vec![Vec::new(); contenders.len()];
-        for round in 0..rounds {
-            for turn in 0..contenders.len() {
-                let which = (turn + usize::try_from(round)?) % contenders.len();
-                let (Some(contender), Some(used)) = (contenders.get(which), used.get_mut(which)) else {
-                    continue;
-                };
-                let line = contender.command.replace("{}", &quoted(file));
-                used.push(measure(&ours, &line, limit + Duration::from_secs(10))?);
-            }
-        }
-        let checkers = contenders.iter().zip(used).map(|(contender, rounds)| summary(contender, rounds));
-        let checkers = checkers.collect::<anyhow::Result<_>>()?;
-        measured.push(OfFile { file: file.display().to_string(), bytes, checkers });
-    }
-    Ok(Compared { rounds, time_limit_seconds: seconds, floor, files: measured })
+    let mut contenders = vec![own("plumbline", settings.check_options, settings.time)?];
+    contenders.extend_from_slice(settings.peers);
+    let floor = measure(&ours, "true", settings.time, settings.memory)?;
+    let base = settings.base.map(|base| one(base, &contenders, settings)).transpose()?;
+    let files = files.iter().map(|file| one(file, &contenders, settings)).collect::<anyhow::Result<_>>()?;
+    Ok(Compared {
+        rounds: settings.rounds,
+        time_limit_seconds: settings.time.as_secs_f64(),
+        memory_limit_bytes: settings.memory,
+        floor,
+        base,
+        files,
+    })
 }
 
-fn measure(ours: &Path, line: &str, limit: Duration) -> anyhow::Result<Used> {
+/// Our own `check`, as a contender.
+pub(super) fn own(name: &str, check_options: &str, limit: Duration) -> anyhow::Result<Peer> {
+    let ours = quoted(&std::env::current_exe()?);
+    let command = format!("{ours} check {{}} --time-limit {}ms {check_options}", limit.as_millis());
+    Ok(Peer { name: name.to_owned(), command })
+}
+
+fn one(file: &Path, contenders: &[Peer], settings: &Settings<'_>) -> anyhow::Result<OfFile> {
+    let ours = std::env::current_exe()?;
+    let bytes =
+        std::fs::metadata(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?.len();
+    let mut used: Vec<Vec<Used>> = vec![Vec::new(); contenders.len()];
+    for round in 0..settings.rounds {
+        for turn in 0..contenders.len() {
+            let which = (turn + usize::try_from(round)?) % contenders.len();
+            let (Some(contender), Some(used)) = (contenders.get(which), used.get_mut(which)) else {
+                continue;
+            };
+            used.push(run(&ours, contender, file, settings.time, settings.memory)?);
+        }
+    }
+    let checkers = contenders.iter().zip(used).map(|(contender, rounds)| summary(contender, rounds));
+    let checkers = checkers.collect::<anyhow::Result<_>>()?;
+    Ok(OfFile { file: file.display().to_string(), bytes, checkers })
+}
+
+/// One checker, once.
+fn run(ours: &Path, contender: &Peer, file: &Path, time: Duration, memory: u64) -> anyhow::Result<Used> {
+    // Ours is given more time than it gives itself, so that it can say that it does not know.
+    let line = contender.command.replace("{}", &quoted(file));
+    measure(ours, &line, time + Duration::from_secs(10), memory)
+}
+
+/// One checker on one file, alone.
+pub(super) fn alone(contender: &Peer, file: &Path, time: Duration, memory: u64) -> anyhow::Result<OfChecker> {
+    let used = run(&std::env::current_exe()?, contender, file, time, memory)?;
+    summary(contender, vec![used])
+}
+
+fn measure(ours: &Path, line: &str, limit: Duration, memory: u64) -> anyhow::Result<Used> {
+    let (limit, memory) = (limit.as_millis().to_string(), memory.to_string());
     let output = Command::new(ours)
-        .args(["bench", "measure", "--limit", &limit.as_millis().to_string(), "--", "sh", "-c", line])
+        .args(["bench", "measure", "--limit", &limit, "--memory", &memory, "--", "sh", "-c", line])
         .output()?;
     anyhow::ensure!(output.status.success(), "cannot measure: {}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
@@ -113,6 +156,7 @@ fn measure(ours: &Path, line: &str, limit: Duration) -> anyhow::Result<Used> {
 fn summary(contender: &Peer, rounds: Vec<Used>) -> anyhow::Result<OfChecker> {
     let ended = |used: &Used| match used.code {
         _ if used.timed_out => "out of time".to_owned(),
+        _ if used.too_large => "out of memory".to_owned(),
         Some(0) => "linearizable (0)".to_owned(),
         Some(1) => "not (1)".to_owned(),
         Some(3) => "unknown (3)".to_owned(),
@@ -124,7 +168,7 @@ fn summary(contender: &Peer, rounds: Vec<Used>) -> anyhow::Result<OfChecker> {
     for used in &rounds {
         let now = ended(used);
         // A checker that could not be run has no time.
-        let ran = used.timed_out || matches!(used.code, Some(0 | 1 | 3));
+        let ran = used.timed_out || used.too_large || matches!(used.code, Some(0 | 1 | 3));
         anyhow::ensure!(
             ran,
             "{name}: {now}, and no verdict (0, 1 or 3): `{}`\n{}",
@@ -148,12 +192,18 @@ fn summary(contender: &Peer, rounds: Vec<Used>) -> anyhow::Result<OfChecker> {
     })
 }
 
+impl OfChecker {
+    /// Whether there is a verdict, and no unknown.
+    pub(super) fn decided(&self) -> bool {
+        self.ended.ends_with("(0)") || self.ended.ends_with("(1)")
+    }
+}
+
 impl Compared {
     /// Whether two checkers gave different verdicts on a file: one of them is wrong, and its time worth nothing.
     pub(super) fn disagreement(&self) -> Option<String> {
-        let verdict = |checker: &&OfChecker| checker.ended.ends_with("(0)") || checker.ended.ends_with("(1)");
         self.files.iter().find_map(|file| {
-            let mut verdicts = file.checkers.iter().filter(verdict);
+            let mut verdicts = file.checkers.iter().filter(|checker| checker.decided());
             let first = verdicts.next()?;
             let other = verdicts.find(|other| other.ended != first.ended)?;
             Some(format!(
@@ -163,30 +213,63 @@ impl Compared {
         })
     }
 
+    /// A table in Markdown: a line for each file, and a block of columns for each checker.
     pub(super) fn text(&self) -> String {
-        let mut text = String::from(
-            "| file | checker | verdict | CPU s | wall s | peak MiB | CPU, plumbline = 1 |\n|---|---|---|---:|---:|---:|---:|\n",
-        );
-        for file in &self.files {
-            let ours = file.checkers.first().map_or(0.0, |ours| ours.cpu_seconds);
-            for checker in &file.checkers {
-                let OfChecker { name, ended, cpu_seconds, wall_seconds, peak_bytes, .. } = checker;
-                let name_of_file = Path::new(&file.file)
-                    .file_name()
-                    .map_or(file.file.as_str().into(), |name| name.to_string_lossy());
-                let ratio = if ours > 0.0 { format!("{:.1}", cpu_seconds / ours) } else { "-".to_owned() };
+        let names = self.files.first().map_or(&[][..], |file| &file.checkers);
+        let (mut text, mut rule) = ("| file | verdict |".to_owned(), "|---|---|".to_owned());
+        for (at, checker) in names.iter().enumerate() {
+            text.push_str(&format!(" {}: CPU ms | peak MiB |", checker.name));
+            rule.push_str("---:|---:|");
+            if at > 0 {
+                text.push_str(" CPU × | memory × |");
+                rule.push_str("---:|---:|");
+            }
+        }
+        text = format!("{text}\n{rule}\n");
+        for file in self.base.iter().chain(&self.files) {
+            text.push_str(&self.line(file));
+        }
+        let (floor, mib) = (&self.floor, |bytes: u64| bytes as f64 / f64::from(1 << 20));
+        text.push_str(&format!(
+            "\nMedian of {} rounds, interleaved; reading the file is part of it. × is how many times what plumbline needs{}.\n\
+             A command that does nothing: {:.1} ms of CPU, {:.0} MiB. Limits: {:.0} s, {:.0} MiB.\n",
+            self.rounds,
+            if self.base.is_some() { ", without the CPU of its start-up (the first line)" } else { "" },
+            floor.cpu_seconds * 1e3,
+            mib(floor.peak_bytes),
+            self.time_limit_seconds,
+            mib(self.memory_limit_bytes),
+        ));
+        text
+    }
+
+    fn line(&self, file: &OfFile) -> String {
+        let name = Path::new(&file.file)
+            .file_name()
+            .map_or(file.file.as_str().into(), |name| name.to_string_lossy());
+        let verdict = file.checkers.iter().find(|checker| checker.decided()).or(file.checkers.first());
+        let mut text = format!("| {name} | {} |", verdict.map_or("", |checker| &checker.ended));
+        let base = |at: usize| {
+            let base = self.base.as_ref().filter(|base| base.file != file.file);
+            base.and_then(|base| base.checkers.get(at)).map_or(0.0, |base| base.cpu_seconds)
+        };
+        // What is less than this cannot be told from nothing.
+        let net = |at: usize, checker: &OfChecker| (checker.cpu_seconds - base(at)).max(1e-4);
+        for (at, checker) in file.checkers.iter().enumerate() {
+            let peak = checker.peak_bytes as f64 / f64::from(1 << 20);
+            let gave_up = if checker.decided() { "" } else { &*checker.ended };
+            let comma = if gave_up.is_empty() { "" } else { ", " };
+            text.push_str(&format!(" {:.1}{comma}{gave_up} | {peak:.0} |", checker.cpu_seconds * 1e3));
+            if let (Some(ours), true) = (file.checkers.first(), at > 0) {
+                let least = if checker.decided() { "" } else { "> " };
+                let memory = checker.peak_bytes as f64 / ours.peak_bytes.max(1) as f64;
                 text.push_str(&format!(
-                    "| {name_of_file} | {name} | {ended} | {cpu_seconds:.3} | {wall_seconds:.3} | {:.0} | {ratio} |\n",
-                    *peak_bytes as f64 / f64::from(1 << 20),
+                    " {least}{:.1} | {least}{memory:.1} |",
+                    net(at, checker) / net(0, ours)
                 ));
             }
         }
-        text.push_str(&format!(
-            "\nMedian of {} rounds, interleaved; reading the file is part of it. A command that does nothing: {:.3} s of CPU, {:.0} MiB.\n",
-            self.rounds,
-            self.floor.cpu_seconds,
-            self.floor.peak_bytes as f64 / f64::from(1 << 20),
-        ));
+        text.push('\n');
         text
     }
 }
