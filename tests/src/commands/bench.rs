@@ -3,6 +3,7 @@
 mod checker;
 mod core;
 mod measure;
+mod models;
 mod server;
 
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use clap::{Args, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   plumbline bench server --clients 64 --value-size 256
-  plumbline bench checker --operations 100000 --json";
+  plumbline bench checker --operations 100000 --json
+  plumbline bench models --scenario t3-l3-k1";
 
 /// The arguments of `plumbline bench`.
 #[derive(Args, Debug)]
@@ -30,6 +32,8 @@ enum What {
     Core(core::CoreArgs),
     /// The checker on generated histories, or next to other checkers on files
     Checker(checker::CheckerArgs),
+    /// The model checker: states per CPU second and bytes per state, alone or next to other model checkers
+    Models(models::ModelsArgs),
     /// One command: what it used
     #[command(hide = true)]
     Measure(measure::MeasureArgs),
@@ -44,6 +48,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         What::Server(args) => server::run(args),
         What::Core(args) => core::run(args),
         What::Checker(args) => checker::run(args),
+        What::Models(args) => models::run(args),
         What::Measure(args) => measure::run(args),
     }
 }

@@ -115,6 +115,11 @@ const MOST_OUTPUT: u64 = 64 << 20;
 
 /// The end of what a program had to say.
 pub(super) fn tail(text: &str) -> String {
+    last_lines(text, 15)
+}
+
+/// So many lines, the last ones.
+pub(super) fn last_lines(text: &str, most: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n")
+    lines.get(lines.len().saturating_sub(most)..).unwrap_or_default().join("\n")
 }

@@ -3,6 +3,7 @@
 //! A process of its own does this, because the kernel adds up what the children of a process used: with one child, the sum is
 //! that child's (and of what it waited for).
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,10 @@ use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::print_json;
-use crate::commands::subprocess::{Ended, finish_within, tail};
+use crate::commands::subprocess::{Ended, finish_within, last_lines, tail};
+
+/// So much is kept of what a command prints: a model checker tells its counterexamples after its figures.
+const MOST_LINES: usize = 1000;
 
 /// The arguments of `plumbline bench measure`.
 #[derive(clap::Args, Debug)]
@@ -44,6 +48,21 @@ pub(super) struct Used {
     pub(super) peak_bytes: u64,
     /// The end of what it printed on standard error.
     pub(super) said: String,
+    /// The end of what it printed on standard output.
+    pub(super) printed: String,
+}
+
+/// Has a process of its own measure a line for the shell.
+pub(super) fn measure(ours: &Path, line: &str, limit: Duration, memory: Option<u64>) -> anyhow::Result<Used> {
+    let limit = limit.as_millis().to_string();
+    let memory = memory.map(|memory| format!("--memory={memory}"));
+    let output = Command::new(ours)
+        .args(["bench", "measure", "--limit", &limit])
+        .args(memory)
+        .args(["--", "sh", "-c", line])
+        .output()?;
+    anyhow::ensure!(output.status.success(), "cannot measure: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// Runs the command.
@@ -57,9 +76,11 @@ pub(super) fn run(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
     let (timed_out, too_large) = (matches!(ended, Ended::OutOfTime), matches!(ended, Ended::OutOfMemory));
-    let (code, said) = match ended {
-        Ended::Finished(finished) => (finished.code, tail(&finished.stderr)),
-        Ended::OutOfTime | Ended::OutOfMemory => (None, String::new()),
+    let (code, said, printed) = match ended {
+        Ended::Finished(finished) => {
+            (finished.code, tail(&finished.stderr), last_lines(&finished.stdout, MOST_LINES))
+        }
+        Ended::OutOfTime | Ended::OutOfMemory => (None, String::new(), String::new()),
     };
     print_json(&Used {
         code,
@@ -70,6 +91,7 @@ pub(super) fn run(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
         // Kibibytes, says getrusage(2).
         peak_bytes: u64::try_from(usage.max_rss()).unwrap_or(0) * 1024,
         said,
+        printed,
     })?;
     Ok(ExitCode::SUCCESS)
 }

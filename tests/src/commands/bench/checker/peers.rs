@@ -2,13 +2,12 @@
 //! the file included. Who begins changes from round to round. What a checker needs to start is measured on its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::commands::bench::measure::Used;
+use crate::commands::bench::measure::{Used, measure};
 use crate::commands::subprocess::quoted;
 
 /// Another checker: `NAME=COMMAND`, with `{}` where the file's name goes.
@@ -92,7 +91,7 @@ pub(super) fn compare(files: &[PathBuf], settings: &Settings<'_>) -> anyhow::Res
     let ours = std::env::current_exe()?;
     let mut contenders = vec![own("plumbline", settings.check_options, settings.time)?];
     contenders.extend_from_slice(settings.peers);
-    let floor = measure(&ours, "true", settings.time, settings.memory)?;
+    let floor = measure(&ours, "true", settings.time, Some(settings.memory))?;
     let base = settings.base.map(|base| one(base, &contenders, settings)).transpose()?;
     let files = files.iter().map(|file| one(file, &contenders, settings)).collect::<anyhow::Result<_>>()?;
     Ok(Compared {
@@ -135,22 +134,13 @@ fn one(file: &Path, contenders: &[Peer], settings: &Settings<'_>) -> anyhow::Res
 fn run(ours: &Path, contender: &Peer, file: &Path, time: Duration, memory: u64) -> anyhow::Result<Used> {
     // Ours is given more time than it gives itself, so that it can say that it does not know.
     let line = contender.command.replace("{}", &quoted(file));
-    measure(ours, &line, time + Duration::from_secs(10), memory)
+    measure(ours, &line, time + Duration::from_secs(10), Some(memory))
 }
 
 /// One checker on one file, alone.
 pub(super) fn alone(contender: &Peer, file: &Path, time: Duration, memory: u64) -> anyhow::Result<OfChecker> {
     let used = run(&std::env::current_exe()?, contender, file, time, memory)?;
     summary(contender, vec![used])
-}
-
-fn measure(ours: &Path, line: &str, limit: Duration, memory: u64) -> anyhow::Result<Used> {
-    let (limit, memory) = (limit.as_millis().to_string(), memory.to_string());
-    let output = Command::new(ours)
-        .args(["bench", "measure", "--limit", &limit, "--memory", &memory, "--", "sh", "-c", line])
-        .output()?;
-    anyhow::ensure!(output.status.success(), "cannot measure: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 fn summary(contender: &Peer, rounds: Vec<Used>) -> anyhow::Result<OfChecker> {
