@@ -10,7 +10,8 @@ use std::time::Duration;
 use raft_core::NodeId;
 use serde::{Deserialize, Deserializer};
 
-use crate::limits::{MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS};
+use crate::limits::{KEPT_ENTRIES, MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS, SNAPSHOT_EVERY};
+use crate::replica::SnapshotPolicy;
 use crate::seeded::Seeded;
 
 const DEFAULT_CLUSTER: &str = "plumbline";
@@ -53,6 +54,12 @@ pub struct Settings {
     /// Decides the election timeouts, together with the id and the number of the start [default: random].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Take a snapshot once so many entries were executed since the last one [default: 100000].
+    #[arg(long, value_name = "N")]
+    pub snapshot_every: Option<u64>,
+    /// Keep so many entries before a snapshot's end, for servers that lag a little [default: 10000].
+    #[arg(long, value_name = "N")]
+    pub keep_entries: Option<u64>,
     /// Append everything that this server's core is given to this file, for `plumbline model validate`. It grows with every
     /// message, and at each start by the whole log.
     #[arg(long, value_name = "FILE")]
@@ -90,6 +97,8 @@ impl Settings {
             election_timeout: self.election_timeout.or(other.election_timeout),
             heartbeat_interval: self.heartbeat_interval.or(other.heartbeat_interval),
             seed: self.seed.or(other.seed),
+            snapshot_every: self.snapshot_every.or(other.snapshot_every),
+            keep_entries: self.keep_entries.or(other.keep_entries),
             trace: self.trace.or(other.trace),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.or(other.mutant),
@@ -113,12 +122,19 @@ impl Settings {
             election_timeout: self.election_timeout.map_or(DEFAULT_ELECTION_TIMEOUT, |span| span.0),
             heartbeat_interval: self.heartbeat_interval.map_or(DEFAULT_HEARTBEAT_INTERVAL, |span| span.0),
             seed: self.seed,
+            snapshots: SnapshotPolicy {
+                every: self.snapshot_every.unwrap_or(SNAPSHOT_EVERY),
+                kept: self.keep_entries.unwrap_or(KEPT_ENTRIES),
+            },
             trace: self.trace,
             #[cfg(feature = "mutants")]
             seeded: self.mutant,
             #[cfg(not(feature = "mutants"))]
             seeded: None,
         };
+        if config.snapshots.every == 0 {
+            return Err(ConfigError::ZeroSnapshotEvery);
+        }
         if config.cluster.is_empty() || config.cluster.len() > MAX_CLUSTER_NAME_BYTES {
             return Err(ConfigError::ClusterName { length: config.cluster.len() });
         }
@@ -175,6 +191,8 @@ pub struct ServerConfig {
     pub heartbeat_interval: Duration,
     /// Decides the election timeouts; random if it is not given.
     pub seed: Option<u64>,
+    /// When snapshots are taken, and how much of the log stays.
+    pub snapshots: SnapshotPolicy,
     /// Where everything that the core is given is recorded.
     pub trace: Option<PathBuf>,
     /// A seeded bug, in builds that have them.
@@ -265,6 +283,9 @@ pub enum ConfigError {
     /// Numbers of servers begin with 1.
     #[error("a server's number must be at least 1")]
     ZeroId,
+    /// A snapshot of nothing new is none.
+    #[error("--snapshot-every must be at least 1")]
+    ZeroSnapshotEvery,
     /// A server is not its own peer.
     #[error("server {id} is this server itself: --peer names the other members only")]
     OwnPeer {

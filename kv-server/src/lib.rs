@@ -31,6 +31,8 @@
 //! 3. Raft says what to send and what to store. Followers get one append for all writes of the turn; the log writer
 //!    stores one batch with one fsync, while the append travels ([`wal`]).
 //! 4. Once a majority has it on disk it is committed, executed by the [`machine::Machine`], and answered.
+//! 5. Now and then the machine's state is written to a snapshot, which then stands for the log up to there ([`snapshots`]): that
+//!    part is let go of, and a server that lacks it gets the snapshot instead.
 //!
 //! A read is not written anywhere: the leader makes sure that it still leads, once for all reads of a turn, and that its
 //! state machine has caught up (read-index, diss. 6.4).
@@ -55,13 +57,14 @@
 //!
 //! # What this does not do (yet)
 //!
-//! - No snapshots and no compaction: the log grows for ever, and a restart executes all of it again.
+//! - Snapshots are whole: each one writes all of the state anew, in the background. Sessions (at most
+//!   [`machine::MAX_SESSIONS`]) are copied within a turn; values are shared.
 //! - The members are fixed at the start, and are the same for ever.
 //! - No transfer of leadership: a leader that ends leaves its cluster without one for an election timeout.
 //! - Reads always cost a round trip to a majority: there are no leases, and followers do not serve reads.
 //! - A network that drops packets is left to TCP: after an outage a link may stay silent until the next retransmission.
 //! - No authentication and no encryption: a network where everybody may talk to the servers is assumed.
-//! - All data is in memory; the disk has the log only. No range reads, no transactions, no time to live.
+//! - All data is in memory; the disk has a snapshot and the log after it. No range reads, no transactions, no time to live.
 
 #![forbid(unsafe_code)]
 
@@ -73,4 +76,5 @@ pub mod protocol;
 pub mod replica;
 pub mod seeded;
 pub mod shell;
+pub mod snapshots;
 pub mod wal;

@@ -14,6 +14,15 @@ pub const MAX_APPEND_BYTES: usize = 1 << 20;
 /// Entries of one append to a follower.
 pub const MAX_APPEND_ENTRIES: usize = 1024;
 
+/// Bytes of one part of a snapshot on its way to another server. It fits a frame between servers.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 512 << 10;
+
+/// A server takes a snapshot by itself once it has executed so many entries since the last one.
+pub const SNAPSHOT_EVERY: u64 = 100_000;
+
+/// So many entries before a snapshot's end are kept in the log, for servers that lag a little: these then need no snapshot.
+pub const KEPT_ENTRIES: u64 = 10_000;
+
 /// The largest frame between servers: one append, whatever is in it, with room for the entries' own headers.
 pub const MAX_PEER_FRAME_BYTES: usize = MAX_CLIENT_FRAME_BYTES + MAX_APPEND_BYTES;
 

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_server::wal::{Damage, Evidence, Misfit, Recovered, Wal, WalError, WalOptions};
-use raft_core::{
-    Batch, Chunk, Entries, Entry, HardState, Index, Install, Membership, NodeId, Payload, Position,
-    SnapshotMeta, Term,
-};
+use kv_server::wal::{Damage, Evidence, Recovered, Wal, WalError, WalOptions};
+use raft_core::{Batch, Entry, HardState, Index, Membership, NodeId, Payload, Position, Term};
 use tempfile::TempDir;
 
 const SECTOR: usize = 512;
@@ -428,30 +425,6 @@ fn impossible_batches_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_batch_with_a_snapshot_is_refused_as_a_whole() {
-    let dir = scratch();
-    let (mut wal, _) = Wal::open(dir.path(), options()).unwrap();
-    wal.append(&batch(2, 1, 1, &["one"])).unwrap();
-    let last = Position { index: Index(9), term: Term(2) };
-    let snapshot = Arc::new(SnapshotMeta { last, membership: Arc::new(Membership::new([NodeId(1)])) });
-    let chunk = Some(Chunk { last, offset: 0, data: b"part".to_vec() });
-    let install = Some(Install { snapshot, keeps_log: false });
-    let nothing = Batch::new(None, Entries::none());
-    for refused in [
-        Batch { chunk: chunk.clone(), ..nothing.clone() },
-        Batch { install: install.clone(), ..nothing },
-        Batch { chunk, install, ..batch(3, 2, 2, &["two"]) },
-    ] {
-        assert!(matches!(wal.append(&refused), Err(WalError::InvalidBatch(Misfit::Snapshot))), "{refused:?}");
-    }
-    wal.sync().unwrap();
-    drop(wal);
-    let recovered = open(dir.path()).unwrap();
-    let kept = batch(2, 1, 1, &["one"]);
-    assert_eq!((Some(recovered.hard_state), &recovered.entries[..]), (kept.hard_state, &kept.entries[..]));
-}
-
-#[test]
 fn entries_of_every_kind_and_a_lost_tail_are_recovered() {
     let dir = scratch();
     let (mut wal, _) = Wal::open(dir.path(), options()).unwrap();
@@ -476,12 +449,12 @@ fn a_log_of_another_version_is_named_and_not_read() {
     drop(Wal::open(dir.path(), options()).unwrap());
     let file = segment(dir.path(), 1);
     let mut bytes = fs::read(&file).unwrap();
-    assert_eq!(bytes[8..12], 2u32.to_le_bytes(), "a change of format takes the next version");
+    assert_eq!(bytes[8..12], 3u32.to_le_bytes(), "a change of format takes the next version");
     bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
     let checksum = crc32fast::hash(&bytes[..HEADER - 4]);
     bytes[HEADER - 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
     fs::write(&file, &bytes).unwrap();
-    assert!(matches!(open(dir.path()), Err(WalError::UnsupportedVersion { found: 1, known: 2, .. })));
+    assert!(matches!(open(dir.path()), Err(WalError::UnsupportedVersion { found: 1, known: 3, .. })));
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use futures::future::join_all;
-use kv_server::client::{Client, ClientError, ClientOptions, Status, status};
+use kv_server::client::{Client, ClientError, ClientOptions, Status, status, take_snapshot};
 use kv_server::config::Span;
+use kv_server::limits::KEPT_ENTRIES;
 
 /// Reads and writes a replicated key-value store.
 #[derive(Debug, Parser)]
@@ -22,9 +23,10 @@ Examples:
   kvctl cas colour blue green
   kvctl cas colour --absent blue
   kvctl status --json
+  kvctl --endpoints 127.0.0.1:8002 snapshot
 
-Exit codes: 0 done; 1 the key was not there (get, delete) or did not hold what was expected (cas), or, for status, some
-server did not answer; 2 wrong usage, or the cluster could not do it (the message says whether it may yet happen)."
+Exit codes: 0 done; 1 the key was not there (get, delete) or did not hold what was expected (cas), or, for status, snapshot
+and compact, some server did not do it; 2 wrong usage, or the cluster could not do it (the message says whether it may yet happen)."
 )]
 struct Cli {
     /// Where servers listen for clients.
@@ -73,6 +75,14 @@ enum Command {
         #[arg(long)]
         absent: bool,
     },
+    /// Have each server take a snapshot now, and let go of most of the log that it stands for.
+    Snapshot {
+        /// So many entries before its end stay, for servers that lag a little.
+        #[arg(long, value_name = "N", default_value_t = KEPT_ENTRIES)]
+        keep: u64,
+    },
+    /// The same, and all of that log goes: a server that lags needs the snapshot then.
+    Compact,
     /// Show what each server believes: role, term, leader, commit, applied.
     Status {
         /// One JSON array, for programs.
@@ -104,8 +114,11 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
     if limit.is_zero() {
         bail!("--timeout must be above 0");
     }
-    if let Command::Status { json } = command {
-        return show_status(&endpoints, limit, json).await;
+    match command {
+        Command::Status { json } => return show_status(&endpoints, limit, json).await,
+        Command::Snapshot { keep } => return take_snapshots(&endpoints, keep, limit).await,
+        Command::Compact => return take_snapshots(&endpoints, 0, limit).await,
+        _ => {}
     }
     let mut client = Client::new(ClientOptions {
         endpoints,
@@ -141,8 +154,22 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
                 false => complain("the key does not hold what was expected"),
             }
         }
-        Command::Status { .. } => Ok(true),
+        Command::Status { .. } | Command::Snapshot { .. } | Command::Compact => Ok(true),
     }
+}
+
+/// Asks all servers at once; true if all did it.
+async fn take_snapshots(endpoints: &[SocketAddr], kept: u64, limit: Duration) -> anyhow::Result<bool> {
+    let answers = join_all(endpoints.iter().map(|&endpoint| take_snapshot(endpoint, kept, limit))).await;
+    let all = answers.iter().all(Result::is_ok);
+    let mut out = io::stdout().lock();
+    for (endpoint, answer) in endpoints.iter().zip(answers) {
+        match answer {
+            Ok(last) => writeln!(out, "{endpoint:<21} snapshot up to entry {last}")?,
+            Err(error) => writeln!(out, "{endpoint:<21} {error}")?,
+        }
+    }
+    Ok(all)
 }
 
 fn say(text: &str) -> anyhow::Result<bool> {
@@ -211,6 +238,7 @@ fn as_json(endpoint: SocketAddr, answer: Result<Status, ClientError>) -> serde_j
             "commit": status.commit,
             "applied": status.applied,
             "last_index": status.last_index,
+            "snapshot": status.snapshot,
             "keys": status.keys,
             "pending": status.pending,
             "version": status.version,

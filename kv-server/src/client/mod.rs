@@ -276,18 +276,38 @@ impl Effort {
 /// # Errors
 /// Always definite.
 pub async fn status(endpoint: SocketAddr, limit: Duration) -> Result<Status, ClientError> {
+    let result = match ask_one(endpoint, RequestBody::Status, limit).await {
+        Ok(Answer::Status(status)) => Ok(status),
+        Ok(_) => Err(Trouble::WrongAnswer),
+        Err(trouble) => Err(trouble),
+    };
+    result.map_err(|last| ClientError::Failed { last })
+}
+
+/// Has one server take a snapshot of what it has executed, now, and let go of the log before its end but for `kept` entries.
+/// Returns the last index that the snapshot contains, once that is on stable storage.
+///
+/// # Errors
+/// Whether it was taken may be in doubt, which does no harm: the state is the same.
+pub async fn take_snapshot(endpoint: SocketAddr, kept: u64, limit: Duration) -> Result<u64, ClientError> {
+    let result = match ask_one(endpoint, RequestBody::TakeSnapshot { kept }, limit).await {
+        Ok(Answer::Snapshot { last }) => Ok(last),
+        Ok(_) => Err(Trouble::WrongAnswer),
+        Err(trouble) => Err(trouble),
+    };
+    result.map_err(|last| ClientError::InDoubt { last })
+}
+
+/// Asks this very server, once.
+async fn ask_one(endpoint: SocketAddr, body: RequestBody, limit: Duration) -> Result<Answer, Trouble> {
     let ask = async {
         let mut connection = Connection::open(endpoint).await?;
-        let end = after(limit);
-        match connection.call(&RequestBody::Status, end).await {
-            Ok(Ok(Answer::Status(status))) => Ok(status),
-            Ok(Ok(_)) => Err(Trouble::WrongAnswer),
-            Ok(Err(failure)) => Err(failure.into()),
+        match connection.call(&body, after(limit)).await {
+            Ok(answer) => answer.map_err(Trouble::from),
             Err(error) => Err(Trouble::Broken { address: endpoint, error }),
         }
     };
-    let result = timeout(limit, ask).await.unwrap_or(Err(Trouble::Timeout { address: endpoint }));
-    result.map_err(|last| ClientError::Failed { last })
+    timeout(limit, ask).await.unwrap_or(Err(Trouble::Timeout { address: endpoint }))
 }
 
 /// So long from now; "for ever" is a year, which an `Instant` can express.

@@ -24,11 +24,11 @@
 mod command;
 mod session;
 
-use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
 use raft_core::Index;
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 pub use command::{Command, CommandError, MAX_COMMAND_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Operation};
@@ -74,12 +74,16 @@ pub enum Response {
     },
 }
 
+/// A persistent map: a copy costs nothing and shares everything with the original, so that a snapshot can be written by
+/// another thread while the original goes on.
+type Values = RedBlackTreeMapSync<Bytes, Bytes>;
+
 /// The state machine. Its serde form is what a snapshot holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// The last entry that was applied, stored with the state that it led to (etcd #13766 had them apart).
     applied: Index,
-    values: BTreeMap<Bytes, Bytes>,
+    values: Values,
     sessions: Sessions,
     #[serde(skip)]
     mutant: ServerMutantSwitch,
@@ -103,7 +107,7 @@ impl Machine {
     pub fn with_session_limit(limit: usize) -> Machine {
         Machine {
             applied: Index::ZERO,
-            values: BTreeMap::new(),
+            values: Values::new_sync(),
             sessions: Sessions::new(limit),
             mutant: ServerMutantSwitch::default(),
         }
@@ -115,6 +119,11 @@ impl Machine {
     pub fn with_mutant(mut self, mutant: ServerMutant) -> Machine {
         self.mutant = ServerMutantSwitch::on(mutant);
         self
+    }
+
+    /// A machine that was read from a snapshot takes this one's place. (A seeded bug is the server's, not the state's.)
+    pub(crate) fn replace_by(&mut self, restored: Machine) {
+        *self = Machine { mutant: self.mutant, ..restored };
     }
 
     /// Applies the command of a committed entry. Entries come in the order of the log, each once; those that hold no
@@ -148,7 +157,7 @@ impl Machine {
     /// How many keys have a value.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.values.size()
     }
 
     /// Whether no key has a value.
@@ -189,17 +198,17 @@ impl Machine {
     }
 }
 
-fn execute(values: &mut BTreeMap<Bytes, Bytes>, operation: Operation) -> Response {
+fn execute(values: &mut Values, operation: Operation) -> Response {
     match operation {
         Operation::Put { key, value } => {
-            values.insert(key, value);
+            values.insert_mut(key, value);
             Response::Put
         }
-        Operation::Delete { key } => Response::Delete { existed: values.remove(&key).is_some() },
+        Operation::Delete { key } => Response::Delete { existed: values.remove_mut(&key) },
         Operation::Cas { key, expected, new } => {
             let swapped = values.get(&key) == expected.as_ref();
             if swapped {
-                values.insert(key, new);
+                values.insert_mut(key, new);
             }
             Response::Cas { swapped }
         }

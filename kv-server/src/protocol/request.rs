@@ -39,6 +39,11 @@ pub enum RequestBody {
     },
     /// How is this very server? Not linearizable: what it believes itself.
     Status,
+    /// Take a snapshot on this very server, now, and let go of the log that it stands for.
+    TakeSnapshot {
+        /// So many entries before its end stay, for servers that lag a little.
+        kept: u64,
+    },
 }
 
 /// A server's answer.
@@ -59,6 +64,11 @@ pub enum Answer {
     Executed(Outcome),
     /// To `Status`.
     Status(Status),
+    /// To `TakeSnapshot`: it is on stable storage.
+    Snapshot {
+        /// The last entry that it contains.
+        last: u64,
+    },
 }
 
 /// Why a request was not served. All but [`Failure::OutcomeUnknown`] are definite: it had no effect and never will have.
@@ -112,6 +122,8 @@ pub struct Status {
     pub applied: u64,
     /// The last index of its log.
     pub last_index: u64,
+    /// The last index that its latest snapshot contains; 0 without one.
+    pub snapshot: u64,
     /// Keys in its state machine.
     pub keys: u64,
     /// Requests it has not answered yet.

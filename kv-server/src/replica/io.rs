@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{Event, Moment, NodeId, Outbound, Write, WriteAck};
+use raft_core::{Event, Moment, NodeId, Outbound, Position, ReadChunk, SnapshotMeta, Write, WriteAck};
+
+use crate::machine::Machine;
 
 use crate::protocol::{Answer, Failure, PeerMessage, RequestBody, Response};
 
@@ -52,6 +54,26 @@ pub enum ReplicaInput {
     Durable(WriteAck),
     /// A message to this server was dropped.
     Unreachable(NodeId),
+    /// The snapshot that [`ReplicaOutput::take`] asked for is whole and durable, and the log says so; or it was not needed any
+    /// more, or could not be written.
+    Taken {
+        /// What it stands for, if it is there.
+        snapshot: Option<SnapshotMeta>,
+    },
+    /// The machine that [`ReplicaOutput::restore`] asked for.
+    Restored {
+        /// The last entry of the snapshot it was read from.
+        last: Position,
+        /// The state.
+        machine: Box<Machine>,
+    },
+    /// What [`ReplicaOutput::read`] asked for; `None` if it cannot be read (any more).
+    Chunk {
+        /// As asked.
+        asked: ReadChunk,
+        /// The bytes from there on, and whether they are the last ones.
+        part: Option<(Vec<u8>, bool)>,
+    },
     /// Answer everything now; the end is near.
     Stop,
 }
@@ -65,6 +87,12 @@ pub struct ReplicaOutput {
     pub send: Vec<Outbound<Bytes>>,
     /// Writes to make durable, in this order.
     pub writes: Vec<Write<Bytes>>,
+    /// A snapshot to write: what it stands for, and the state.
+    pub take: Option<(SnapshotMeta, Machine)>,
+    /// A snapshot to read the machine from: the last of these, if there are several.
+    pub restore: Option<Position>,
+    /// Parts of the snapshot to read for other servers.
+    pub read: Vec<ReadChunk>,
     /// Answers to clients.
     pub answers: Vec<(u64, Response)>,
     /// News for the log file. `Event::Halted` means that the server must not go on.

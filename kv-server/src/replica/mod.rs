@@ -28,6 +28,8 @@ mod core;
 mod held;
 mod io;
 mod reads;
+mod requests;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -38,17 +40,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::{
-    Apply, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, Proposed, ReadOutcome, Recovered,
-    Refused, StartError, Timing,
+    Apply, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, Proposed, ReadOutcome,
+    Recovered, Refused, StartError, Timing,
 };
 use trace::Recorder;
 
 pub use self::io::{ReplicaInput, ReplicaOutput, RequestId};
+pub use self::snapshots::SnapshotPolicy;
 
 use self::core::Core;
 use self::held::{Held, Waiting};
 use self::io::Ask;
 use self::reads::Reads;
+use self::snapshots::Snapshotting;
 use self::writes::Writes;
 use crate::limits::{MAX_PENDING_READS, MAX_PENDING_WRITES};
 use crate::machine::{Command, MAX_KEY_BYTES, Machine};
@@ -65,6 +69,8 @@ pub struct ReplicaOptions {
     pub seed: u64,
     /// The longest time for which a request is held while no leader is known.
     pub hold: Duration,
+    /// When to take snapshots, and how much of the log to keep.
+    pub snapshots: SnapshotPolicy,
     /// Records everything that the core is given, into [`ReplicaOutput::trace`].
     pub recorder: Option<Recorder<Bytes>>,
 }
@@ -85,6 +91,7 @@ pub struct Replica {
     held: Held,
     writes: Writes,
     reads: Reads,
+    snapshots: Snapshotting,
     /// Where clients reach the other servers, as these said.
     addresses: BTreeMap<NodeId, SocketAddr>,
     hold: Duration,
@@ -92,8 +99,8 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts a server from what its log says. `machine` is empty: the log's entries are executed again as soon as they are
-    /// known to be committed.
+    /// Starts a server from what its log says. `machine` is empty: it is read from the snapshot, if there is one, and the log's
+    /// entries are executed again as soon as they are known to be committed.
     ///
     /// # Errors
     /// As [`raft_core::Raft::start`].
@@ -104,7 +111,7 @@ impl Replica {
         now: Moment,
         out: &mut ReplicaOutput,
     ) -> Result<Self, StartError> {
-        let ReplicaOptions { config, timing, seed, hold, recorder } = options;
+        let ReplicaOptions { config, timing, seed, hold, snapshots, recorder } = options;
         let mut effects = Effects::default();
         let core = Core::start(recorder, config, recovered, timing, seed, now, &mut effects)?;
         let mut replica = Replica {
@@ -117,6 +124,7 @@ impl Replica {
             held: Held::default(),
             writes: Writes::default(),
             reads: Reads::default(),
+            snapshots: Snapshotting::new(snapshots),
             addresses: BTreeMap::new(),
             hold,
             stopping: false,
@@ -143,6 +151,7 @@ impl Replica {
         }
         self.dispatch(now, out);
         self.held.expire(now, &mut out.answers);
+        self.take_snapshot(now, out);
         self.core.flush(&mut out.trace);
         out.deadline = self.deadline();
     }
@@ -179,146 +188,10 @@ impl Replica {
             },
             ReplicaInput::Request { id, patience, body } => self.admit(now, id, patience, body, out),
             ReplicaInput::Disconnected { connection } => self.held.forget(connection),
+            ReplicaInput::Taken { snapshot } => self.snapshot_taken(now, snapshot, out),
+            ReplicaInput::Restored { last, machine } => self.restored(now, last, *machine, out),
+            ReplicaInput::Chunk { asked, part } => self.chunk_read(now, asked, part, out),
             ReplicaInput::Stop => self.stop(out),
-        }
-    }
-
-    /// Checks a request once, at the gate, and keeps it until the end of the turn.
-    fn admit(
-        &mut self,
-        now: Moment,
-        id: RequestId,
-        patience: Duration,
-        body: RequestBody,
-        out: &mut ReplicaOutput,
-    ) {
-        let ask = match body {
-            RequestBody::Status => {
-                return out.answer(id, Ok(Answer::Status(self.status())));
-            }
-            _ if self.stopping => return out.answer(id, Err(Failure::Stopping)),
-            RequestBody::Get { key } if key.len() > MAX_KEY_BYTES => {
-                let reason =
-                    format!("a key of {} bytes, where at most {MAX_KEY_BYTES} are allowed", key.len());
-                return out.answer(id, Err(Failure::Invalid { reason }));
-            }
-            RequestBody::Get { key } => Ask::Read { key },
-            RequestBody::Execute { command } => match Command::decode(&command) {
-                Ok(_) => Ask::Write { command },
-                Err(error) => {
-                    return out.answer(id, Err(Failure::Invalid { reason: error.to_string() }));
-                }
-            },
-        };
-        self.arrived.push(Waiting { id, expires: now + patience.min(self.hold), ask });
-    }
-
-    /// The end of a turn: what arrived, and what was held if a leader is known by now, goes its way.
-    fn dispatch(&mut self, now: Moment, out: &mut ReplicaOutput) {
-        // A refusal or an aborted read may send requests back to `arrived`; the second round holds or answers them.
-        for _ in 0..2 {
-            if self.core.raft().role() == Role::Leader || self.core.raft().leader().is_some() {
-                self.held.release(&mut self.arrived);
-            }
-            if self.arrived.is_empty() {
-                return;
-            }
-            let mut arrived = std::mem::take(&mut self.arrived);
-            if self.core.raft().role() == Role::Leader {
-                self.serve(now, &mut arrived, out);
-            } else {
-                let refused = Refused::NotLeader { leader: self.core.raft().leader() };
-                arrived.drain(..).for_each(|waiting| self.refuse(waiting, refused, out));
-            }
-            if self.arrived.is_empty() {
-                self.arrived = arrived;
-            }
-        }
-        for waiting in std::mem::take(&mut self.arrived) {
-            self.hold(waiting, out);
-        }
-    }
-
-    /// What a leader does: one read-index round for all reads, and as few proposals as the limits allow for all writes.
-    /// Reads go first, so that the round that the proposals' appends carry is already theirs.
-    fn serve(&mut self, now: Moment, arrived: &mut Vec<Waiting>, out: &mut ReplicaOutput) {
-        let mut reads = Vec::new();
-        for waiting in arrived.drain(..) {
-            let (pending, limit) = match waiting.ask {
-                Ask::Read { .. } => (self.reads.len() + reads.len(), MAX_PENDING_READS),
-                Ask::Write { .. } => (self.writes.len(), MAX_PENDING_WRITES),
-            };
-            if pending >= limit {
-                out.answer(waiting.id, Err(Failure::Overloaded));
-                continue;
-            }
-            match waiting.ask {
-                Ask::Read { .. } => reads.push(waiting),
-                Ask::Write { .. } => self.writes.gather(waiting),
-            }
-        }
-        self.read(now, reads, out);
-        while let Some((commands, batch)) = self.writes.next_proposal() {
-            self.propose(now, commands, batch, out);
-        }
-    }
-
-    fn read(&mut self, now: Moment, batch: Vec<Waiting>, out: &mut ReplicaOutput) {
-        if batch.is_empty() {
-            return;
-        }
-        let id = self.reads.next_id();
-        match self.core.step(now, Some(Input::Read(id)), &mut self.effects) {
-            Ok(()) => self.reads.begin(id, batch),
-            Err(refused) => batch.into_iter().for_each(|waiting| self.refuse(waiting, refused, out)),
-        }
-        self.settle(now, out);
-    }
-
-    fn propose(&mut self, now: Moment, commands: Vec<Bytes>, batch: Vec<Waiting>, out: &mut ReplicaOutput) {
-        let result = self.core.step(now, Some(Input::Propose(commands)), &mut self.effects);
-        match (result, self.effects.proposed.take()) {
-            (Ok(()), Some(Proposed::Appended(placed))) => self.writes.proposed(placed, batch),
-            // Nothing is forwarded here, and an accepted proposal says where it went; should it not, nobody may be told that
-            // nothing happened.
-            (Ok(()), Some(Proposed::Forwarded(_)) | None) => {
-                batch.into_iter().for_each(|waiting| out.answer(waiting.id, Err(Failure::OutcomeUnknown)));
-            }
-            (Err(refused), _) => batch.into_iter().for_each(|waiting| self.refuse(waiting, refused, out)),
-        }
-        self.settle(now, out);
-    }
-
-    /// Raft would not take it, and it had no effect.
-    fn refuse(&mut self, waiting: Waiting, refused: Refused, out: &mut ReplicaOutput) {
-        let me = self.core.raft().id();
-        match refused {
-            Refused::NotLeader { leader: Some(leader) } if leader != me => {
-                let address = self.addresses.get(&leader).copied();
-                out.answer(waiting.id, Err(Failure::NotLeader { leader, address }));
-            }
-            Refused::NotLeader { .. } | Refused::Transferring { .. } => self.hold(waiting, out),
-            Refused::QuotaFull => out.answer(waiting.id, Err(Failure::Overloaded)),
-            Refused::Halted => out.answer(waiting.id, Err(Failure::Stopping)),
-            // What no client can ask for.
-            Refused::Empty
-            | Refused::CannotCampaign
-            | Refused::CannotTransferTo { .. }
-            | Refused::NobodyToTransferTo
-            | Refused::NotCommittedInTerm
-            | Refused::ChangePending
-            | Refused::Change(_)
-            | Refused::Compact(_)
-            | Refused::LeasesForbid
-            | Refused::Leads => {
-                out.answer(waiting.id, Err(Failure::Invalid { reason: refused.to_string() }));
-            }
-        }
-    }
-
-    fn hold(&mut self, waiting: Waiting, out: &mut ReplicaOutput) {
-        if let Err(waiting) = self.held.hold(waiting) {
-            out.answer(waiting.id, Err(Failure::NoLeader));
         }
     }
 
@@ -334,17 +207,12 @@ impl Replica {
             out.send.append(&mut self.effects.send);
             out.writes.append(&mut self.effects.writes);
             out.events.append(&mut self.effects.events);
+            out.read.append(&mut self.effects.snapshots);
             let mut committed = std::mem::take(&mut self.effects.apply);
-            let count = committed.len();
-            for step in committed.drain(..) {
-                let Apply::Entry(entry) = step else {
-                    // No log takes a snapshot in (see `wal`): whoever says that this one did is not to be relied on.
-                    let _ = self.core.step(now, Some(Input::StorageFailed), &mut self.effects);
-                    break;
-                };
-                self.apply(&entry, out);
-            }
+            let before = self.applied;
+            committed.drain(..).for_each(|step| self.carry_out(step, out));
             self.effects.apply = committed;
+            let count = (self.applied.0 - before.0) as usize;
             self.settle_reads(out);
             if count == 0 {
                 break;
@@ -366,6 +234,18 @@ impl Replica {
         self.writes.abandon_unless(office, &mut out.answers);
         if office.is_none() {
             self.reads.abort_confirmed(&mut self.arrived);
+        }
+    }
+
+    /// A step of the state machine: at once, or once the snapshot before it is read.
+    fn carry_out(&mut self, step: Apply<Bytes>, out: &mut ReplicaOutput) {
+        match step {
+            Apply::Snapshot(snapshot) => {
+                self.snapshots.begin_restoring(snapshot.last);
+                out.restore = Some(snapshot.last);
+            }
+            Apply::Entry(entry) if self.snapshots.is_restoring() => self.snapshots.postpone(entry),
+            Apply::Entry(entry) => self.apply(&entry, out),
         }
     }
 
@@ -415,6 +295,7 @@ impl Replica {
             commit: raft.commit().0,
             applied: raft.applied().0,
             last_index: raft.last().index.0,
+            snapshot: raft.snapshot().map_or(0, |snapshot| snapshot.last.index.0),
             keys: self.machine.len() as u64,
             pending: (self.writes.len() + self.reads.len() + self.held.len()) as u64,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -11,7 +11,8 @@ use super::ServerError;
 use super::clients::ClientEvent;
 use super::clock::Clock;
 use super::links::Links;
-use super::log_writer::{Report, Write};
+use super::log_writer::{Durable, Job, Report};
+use super::snapshot_files::{Done, SnapshotFiles};
 use super::trace_file::TraceFile;
 use crate::limits::MAX_INPUTS_PER_TURN;
 use crate::protocol::Response;
@@ -20,6 +21,7 @@ use crate::replica::{Replica, ReplicaInput, ReplicaOutput};
 /// Where everything comes in.
 pub(super) struct Inbox {
     pub(super) from_log: mpsc::Receiver<Report>,
+    pub(super) from_snapshots: mpsc::UnboundedReceiver<Done>,
     pub(super) from_peers: mpsc::Receiver<ReplicaInput>,
     pub(super) from_clients: mpsc::Receiver<ClientEvent>,
 }
@@ -28,7 +30,8 @@ pub(super) struct Driver {
     replica: Replica,
     clock: Clock,
     links: Links,
-    jobs: mpsc::Sender<Write>,
+    jobs: mpsc::Sender<Job>,
+    snapshots: SnapshotFiles,
     trace: Option<TraceFile>,
     /// Where the answers for each connection go.
     connections: HashMap<u64, mpsc::Sender<Response>>,
@@ -43,11 +46,12 @@ impl Driver {
         replica: Replica,
         clock: Clock,
         links: Links,
-        jobs: mpsc::Sender<Write>,
+        jobs: mpsc::Sender<Job>,
+        snapshots: SnapshotFiles,
         trace: Option<TraceFile>,
     ) -> Self {
         let (connections, unreachable, inputs) = (HashMap::new(), Vec::new(), Vec::new());
-        Driver { replica, clock, links, jobs, trace, connections, unreachable, inputs }
+        Driver { replica, clock, links, jobs, snapshots, trace, connections, unreachable, inputs }
     }
 
     /// Runs until `stop` is ready, and then to a graceful end.
@@ -71,6 +75,7 @@ impl Driver {
                 () = &mut stop => return self.stop(out, inbox).await,
                 () = &mut alarm, if out.deadline.is_some() => {}
                 report = inbox.from_log.recv() => self.take_report(report)?,
+                Some(done) = inbox.from_snapshots.recv() => self.take_done(done)?,
                 Some(input) = inbox.from_peers.recv() => self.inputs.push(input),
                 Some(event) = inbox.from_clients.recv() => self.take_event(event),
             }
@@ -96,6 +101,9 @@ impl Driver {
         while let Ok(report) = inbox.from_log.try_recv() {
             self.take_report(Some(report))?;
         }
+        while let Ok(done) = inbox.from_snapshots.try_recv() {
+            self.take_done(done)?;
+        }
         for _ in 0..MAX_INPUTS_PER_TURN {
             let Ok(input) = inbox.from_peers.try_recv() else { break };
             self.inputs.push(input);
@@ -108,9 +116,44 @@ impl Driver {
     }
 
     fn take_report(&mut self, report: Option<Report>) -> Result<(), ServerError> {
-        let ack = report.ok_or(ServerError::LogWriterGone)??;
-        self.inputs.push(ReplicaInput::Durable(ack));
+        self.inputs.push(match report.ok_or(ServerError::LogWriterGone)?? {
+            Durable::Writes(ack) => ReplicaInput::Durable(ack),
+            Durable::Snapshot(snapshot) => ReplicaInput::Taken { snapshot },
+        });
         Ok(())
+    }
+
+    fn take_done(&mut self, done: Done) -> Result<(), ServerError> {
+        match done {
+            Done::Taken(Ok(meta)) => {
+                tracing::info!(index = meta.last.index.0, "took a snapshot");
+                return self.write(Job::Snapshot(meta));
+            }
+            Done::Taken(Err(error)) => {
+                tracing::error!(%error, "cannot take a snapshot");
+                self.inputs.push(ReplicaInput::Taken { snapshot: None });
+            }
+            // Without its state a server is nothing: whoever restarts it, or replaces it, is told why.
+            Done::Restored(last, machine) => {
+                tracing::info!(index = last.index.0, "read the state from a snapshot");
+                self.inputs.push(ReplicaInput::Restored { last, machine: machine? });
+            }
+            Done::Chunk(asked, part) => {
+                if let Err(error) = &part {
+                    tracing::warn!(%error, to = asked.to.0, "cannot read a part of a snapshot");
+                }
+                self.inputs.push(ReplicaInput::Chunk { asked, part: part.ok() });
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, job: Job) -> Result<(), ServerError> {
+        // Full cannot be, and closed comes with a report that says why, or with none, which says enough.
+        match self.jobs.try_send(job) {
+            Err(TrySendError::Full(_)) => Err(ServerError::LogWriterGone),
+            _ => Ok(()),
+        }
     }
 
     fn take_event(&mut self, event: ClientEvent) {
@@ -132,10 +175,16 @@ impl Driver {
             trace.append(&mut out.trace)?;
         }
         for write in out.writes.drain(..) {
-            // Full cannot be, and closed comes with a report that says why, or with none, which says enough.
-            if let Err(TrySendError::Full(_)) = self.jobs.try_send(write) {
-                return Err(ServerError::LogWriterGone);
-            }
+            self.write(Job::Write(write))?;
+        }
+        if let Some((meta, machine)) = out.take.take() {
+            self.snapshots.take(meta, machine);
+        }
+        if let Some(last) = out.restore.take() {
+            self.snapshots.restore(last);
+        }
+        for asked in out.read.drain(..) {
+            self.snapshots.read(asked);
         }
         for outbound in out.send.drain(..) {
             let Some(link) = self.links.get(&outbound.to) else { continue };
@@ -187,7 +236,7 @@ fn report(event: &Event) -> Result<(), ServerError> {
             tracing::warn!(from = from.0, "ignored a message of a server that is no member")
         }
         Event::SnapshotWanted { by, .. } => {
-            tracing::warn!(by = by.0, "a server wants a snapshot, and there are none")
+            tracing::warn!(by = by.0, "a server wants a later snapshot than there is")
         }
         Event::TransferFailed { to } => tracing::warn!(to = to.0, "gave up a transfer of leadership"),
         Event::Repaired { lost } => {

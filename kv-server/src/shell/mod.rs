@@ -31,6 +31,7 @@ mod driver;
 mod incoming;
 mod links;
 mod log_writer;
+mod snapshot_files;
 mod sockets;
 mod trace_file;
 
@@ -47,10 +48,12 @@ use crate::limits::{HOLD_ELECTION_TIMEOUTS, INPUT_QUEUE, MAX_APPEND_BYTES, MAX_A
 use crate::machine::Machine;
 use crate::replica::{Replica, ReplicaInput, ReplicaOptions, ReplicaOutput};
 use crate::seeded::Seeded;
+use crate::snapshots::{SnapshotError, Snapshots};
 use crate::wal::{Wal, WalError, WalOptions};
 
 use self::clock::Clock;
 use self::driver::{Driver, Inbox};
+use self::snapshot_files::SnapshotFiles;
 use self::trace_file::TraceFile;
 
 /// Why a server could not start, or could not go on.
@@ -62,6 +65,9 @@ pub enum ServerError {
     /// The log says something that no crash can leave.
     #[error("cannot start from the log: {0}")]
     Start(#[from] StartError),
+    /// The state cannot be read from its snapshot.
+    #[error("cannot read the state: {0}")]
+    State(#[from] SnapshotError),
     /// An address to listen on cannot be had.
     #[error("cannot listen for {whom} on {address}: {source}")]
     Listen {
@@ -116,6 +122,7 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
     tracing::info!(
         boot,
         term = recovered.hard_state.term.0,
+        snapshot = recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index.0),
         entries = recovered.entries.len(),
         "read the log in {}",
         config.data_dir.display()
@@ -138,6 +145,7 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
     let start = Recovered {
         boot,
         hard_state: recovered.hard_state,
+        snapshot: recovered.snapshot,
         entries: recovered.entries,
         ..Recovered::nothing()
     };
@@ -150,7 +158,9 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
     let log = log_writer::start(wal, outstanding_writes, identity.config.seeded)?;
     let (peer_inputs, from_peers) = mpsc::channel(INPUT_QUEUE);
     let (client_inputs, from_clients) = mpsc::channel(INPUT_QUEUE);
-    let inbox = Inbox { from_log: log.reports, from_peers, from_clients };
+    let files = Snapshots::new(&identity.config.data_dir, cluster_number(&identity.config.cluster));
+    let (snapshots, from_snapshots) = SnapshotFiles::new(files);
+    let inbox = Inbox { from_log: log.reports, from_snapshots, from_peers, from_clients };
     let links = links::start(&identity, &peer_inputs);
     tokio::task::spawn_local(incoming::accept(peer_listener, Rc::clone(&identity), peer_inputs));
     let connections = tokio_util::task::TaskTracker::new();
@@ -161,7 +171,7 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
         connections.clone(),
     ));
 
-    let result = Driver::new(replica, clock, links, log.jobs, trace).run(out, inbox, stop).await;
+    let result = Driver::new(replica, clock, links, log.jobs, snapshots, trace).run(out, inbox, stop).await;
     accepting.abort();
     connections.close();
     if result.is_ok() {
@@ -189,6 +199,7 @@ fn replica_options(config: &ServerConfig, boot: u64) -> ReplicaOptions {
         // Servers that were given one seed must still differ, and so must a server's boots.
         seed: seed ^ config.id.0.rotate_left(48) ^ boot.rotate_left(24),
         hold: config.election_timeout * HOLD_ELECTION_TIMEOUTS,
+        snapshots: config.snapshots,
         recorder: None,
     }
 }

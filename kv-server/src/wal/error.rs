@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use raft_core::{Index, NodeId, Term};
 
+use crate::snapshots::SnapshotError;
+
 /// Why the log could not be opened or written.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
@@ -41,6 +43,9 @@ pub enum WalError {
         /// The file that should exist.
         file: PathBuf,
     },
+    /// The snapshot that the log rests on cannot be read, or one cannot be stored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Written by another release.
     #[error("{} has log format version {found}; this server knows version {known}", file.display())]
     UnsupportedVersion {
@@ -171,9 +176,14 @@ pub enum Misfit {
     /// The summary with which a segment starts is not what the segments before it add up to.
     #[error("the segment's opening summary does not agree with the segments before it")]
     Checkpoint,
-    /// This log keeps entries only. Leaving out what it was given would lose it.
-    #[error("it brings a snapshot or a part of one, which this log cannot keep")]
-    Snapshot,
+    /// A snapshot that is older than the one to start from.
+    #[error("a snapshot up to entry {found} is older than the one up to entry {latest}")]
+    OldSnapshot {
+        /// The snapshot's last entry.
+        found: Index,
+        /// The latest one's.
+        latest: Index,
+    },
     /// A segment starts with a summary, and has only that one.
     #[error("a segment's opening summary is missing or out of place")]
     CheckpointPlace,

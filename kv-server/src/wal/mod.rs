@@ -19,7 +19,9 @@
 //!   do to it is known (see `frame.rs`); everything else stops [`Wal::open`] with the file and the offset, and
 //!   changes nothing. Damage that was cut off silently would be an acknowledged write lost (Alagappan et al., "Protocol-Aware
 //!   Recovery", FAST '18).
-//! - **Nothing is left out.** A batch that brings a snapshot, or a part of one, is refused: this log keeps entries only.
+//! - **Snapshots lie in files of their own** ([`snapshots`](crate::snapshots)), whole and durable before the log says, in one
+//!   frame with what else changes, that one is there to start from. When that frame is durable, what the snapshot stands for is
+//!   removed: older snapshots, and the segments that hold nothing else.
 //! - **One owner.** The directory is locked, and the files bear the server's identity.
 //!
 //! A full segment is followed by the next one only between groups: the old one is durable, then the new file with its
@@ -28,14 +30,14 @@
 //! on ext4: 230 µs each within the file, 530 µs each at its end; with the disk busy, 300 µs and 2.5 ms). Zeros at the end of
 //! a file are nothing: every frame ends with another byte.
 //!
-//! What this does not do: it never removes a segment (there are no snapshots yet; [`Wal::segments`] says which entries
-//! each one holds, and a segment's first frame is all that is needed of those before it). It cannot see that
+//! What this does not do: it keeps the segment that is being written, however much of it a snapshot covers. It cannot see that
 //! the last frames are gone without a trace, because a disk lied about fsync, nor that pages it reads were never written,
 //! because an earlier process died of a failed fsync. In the last frame, damage passes for a torn write if a sector's worth
 //! of the frame holds nothing but zeros, or if it strikes two of the head's numbers, or head and content together (and so
 //! for the last few frames, if every one of their heads is struck): recovery reports that as a torn tail, never as an entry.
 
 mod active;
+mod directory;
 mod error;
 mod frame;
 pub mod mutant;
@@ -44,20 +46,23 @@ mod record;
 mod recover;
 mod segment;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use raft_core::{Batch, Entries, Entry, HardState, Index, NodeId};
+use raft_core::{Batch, Entry, HardState, Index, NodeId, Position, SnapshotMeta};
 
 use active::Active;
+use directory::{cut_off, lock};
 pub use error::{Damage, Evidence, Misfit, WalError};
 pub use frame::MAX_FRAME_BYTES;
-use mutant::ServerMutantSwitch;
+use mutant::{ServerMutant, ServerMutantSwitch};
 use outline::Outline;
 use record::RecordRef;
 use recover::Contents;
 use segment::Place;
+
+use crate::snapshots::Snapshots;
 
 /// The largest [`WalOptions::segment_bytes`] there may be: recovery reads one segment at a time into memory.
 pub const MAX_SEGMENT_BYTES: u64 = 512 << 20;
@@ -93,7 +98,9 @@ impl WalOptions {
 pub struct Recovered {
     /// The latest durable term and vote.
     pub hard_state: HardState,
-    /// The log, from entry 1 on.
+    /// What the snapshot to start from stands for. Its file has been read and is whole.
+    pub snapshot: Option<SnapshotMeta>,
+    /// The log, from entry 1 on, or at the latest from the one after the snapshot.
     pub entries: Vec<Entry<Bytes>>,
     /// What a crash had left of an unfinished write, now cut off. It was never acknowledged.
     pub torn_tail: Option<TornTail>,
@@ -117,8 +124,8 @@ pub struct TornTail {
 pub struct SegmentInfo {
     /// Its number, from 1.
     pub sequence: u64,
-    /// The highest index of any entry in it, replaced ones included; 0 if it has none. Once the log is compacted up to
-    /// there, nothing needs the segment.
+    /// The highest index of any entry in it, replaced ones included; 0 if it has none. Once a snapshot reaches
+    /// that, nothing needs the segment.
     pub highest: Index,
     /// How far it is written; zeros may follow.
     pub bytes: u64,
@@ -143,6 +150,10 @@ pub struct Wal {
     active: Active,
     /// The frame of the next sync: room for its head, then the records.
     group: Vec<u8>,
+    snapshots: Snapshots,
+    mutant: ServerMutantSwitch,
+    /// The latest snapshot that the group names: once that is durable, what it stands for may go.
+    named: Option<Position>,
     poisoned: bool,
     _lock: File,
 }
@@ -157,8 +168,10 @@ impl Wal {
         let dir = dir.as_ref().to_owned();
         let lock = lock(&dir)?;
         let owner = Place { cluster: options.cluster, node: options.node, sequence: 0 };
-        let Contents { outline, entries, mut segments, torn_tail } =
+        let Contents { outline, entries, mut segments, torn_tail, .. } =
             recover::read_all(&dir, owner, options.mutant)?;
+        let snapshots = Snapshots::new(&dir, options.cluster);
+        let snapshot = outline.snapshot().map(|last| snapshots.verify(last)).transpose()?;
         if let Some(tail) = &torn_tail {
             cut_off(&dir, tail)?;
         }
@@ -171,41 +184,78 @@ impl Wal {
         segment::sync_directory(&dir)?;
         let group = EMPTY_GROUP.to_vec();
         let segment_bytes = options.segment_bytes.min(MAX_SEGMENT_BYTES);
-        let (earlier, poisoned) = (segments, false);
-        let mut wal =
-            Wal { dir, segment_bytes, ahead, outline, earlier, active, group, poisoned, _lock: lock };
+        let mut wal = Wal {
+            dir,
+            segment_bytes,
+            ahead,
+            outline,
+            earlier: segments,
+            active,
+            group,
+            snapshots,
+            mutant: options.mutant,
+            named: None,
+            poisoned: false,
+            _lock: lock,
+        };
+        if let Some(snapshot) = wal.outline.snapshot() {
+            wal.remove_what_it_stands_for(snapshot)?;
+        }
+        wal.snapshots.remove_all_but(wal.outline.snapshot())?;
         // This first sync also makes durable what an earlier process may have written and not synced: it is read above,
         // so it will be acted on.
         let boot = wal.count_boot()?;
         let hard_state = wal.outline.hard_state();
-        Ok((wal, Recovered { hard_state, entries, torn_tail, boot }))
+        Ok((wal, Recovered { hard_state, snapshot, entries, torn_tail, boot }))
     }
 
     /// Adds a batch to the group that the next [`Wal::sync`] makes durable. A batch that cannot follow the log is refused
-    /// and leaves everything as it was.
+    /// and leaves everything as it was. A part of a snapshot goes to its file at once; a snapshot that is to be installed is
+    /// made durable at once, and counts with the group.
     pub fn append(&mut self, batch: &Batch<Bytes>) -> Result<(), WalError> {
         self.refuse_if_poisoned()?;
-        if *batch == Batch::new(None, Entries::none()) {
+        if batch.chunk.is_some() || batch.install.is_some() {
+            self.outline.check(batch).map_err(WalError::InvalidBatch)?;
+            if !self.mutant.is(ServerMutant::SnapshotNotAtomic) {
+                self.or_poison(|wal| wal.store_snapshot(batch, wal.outline.snapshot()))?;
+            }
+        }
+        let Batch { hard_state, install, entries, .. } = batch;
+        if hard_state.is_none() && install.is_none() && entries.is_empty() {
             return Ok(());
         }
-        if self.group.len() == EMPTY_GROUP.len() && self.active.info.bytes >= self.segment_bytes {
-            self.or_poison(Wal::start_segment)?;
-        }
-        let start = self.group.len();
-        let taken = self
-            .encode(&RecordRef::Batch(batch))
-            .and_then(|()| self.outline.accept(batch).map_err(WalError::InvalidBatch));
+        let start = self.begin_record()?;
+        let taken = match batch.chunk {
+            None => self.encode(&RecordRef::Batch(batch)),
+            Some(_) => self.encode(&RecordRef::Batch(&Batch { chunk: None, ..batch.clone() })),
+        };
+        let taken = taken.and_then(|()| self.outline.accept(batch).map_err(WalError::InvalidBatch));
         if taken.is_err() {
             self.group.truncate(start);
             return taken;
         }
-        if start > EMPTY_GROUP.len() && self.group.len() > MAX_GROUP_BYTES {
-            let latest = self.group.split_off(start);
-            self.sync()?;
-            self.group.extend(latest);
-        }
+        self.end_record(start)?;
+        self.named = install.as_ref().map(|install| install.snapshot.last).or(self.named);
         self.active.info.saw(batch);
+        if install.is_some() && self.mutant.is(ServerMutant::SnapshotNotAtomic) {
+            self.sync()?;
+            self.or_poison(|wal| wal.store_snapshot(batch, None))?;
+        }
         Ok(())
+    }
+
+    /// Adds to the group that this server has taken a snapshot up to this entry, which must be whole and durable. Returns false,
+    /// and adds nothing, if there is a later one meanwhile.
+    pub fn append_snapshot(&mut self, last: Position) -> Result<bool, WalError> {
+        self.refuse_if_poisoned()?;
+        let start = self.begin_record()?;
+        if self.outline.take(last).is_err() {
+            return Ok(false);
+        }
+        self.encode(&RecordRef::Snapshot(last))?;
+        self.end_record(start)?;
+        self.named = Some(last);
+        Ok(true)
     }
 
     /// Makes all that was appended durable: one write, one fdatasync; nothing if nothing was appended.
@@ -217,12 +267,61 @@ impl Wal {
         self.or_poison(|wal| wal.active.write(&mut wal.group))?;
         self.group.truncate(EMPTY_GROUP.len());
         self.group.shrink_to(MAX_GROUP_BYTES);
-        Ok(())
+        match self.named.take() {
+            Some(snapshot) => self.or_poison(|wal| wal.remove_what_it_stands_for(snapshot)),
+            None => Ok(()),
+        }
     }
 
     /// The files of the log, oldest first; the last one is being written.
     pub fn segments(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.earlier.iter().copied().chain([self.active.info])
+    }
+
+    /// The parts of snapshots have files of their own.
+    fn store_snapshot(&self, batch: &Batch<Bytes>, latest: Option<Position>) -> Result<(), WalError> {
+        if let Some(chunk) = &batch.chunk {
+            self.snapshots.receive(chunk)?;
+        }
+        // It may be the one to start from already: then only the log that it has overtaken goes.
+        if let Some(install) = &batch.install
+            && latest != Some(install.snapshot.last)
+        {
+            self.snapshots.complete(&install.snapshot)?;
+        }
+        Ok(())
+    }
+
+    /// Removes older snapshots, and the segments that hold nothing but what this one stands for, whose record is durable. A
+    /// crash in the middle may leave any of them, as directories are not written in order: the next start removes these.
+    fn remove_what_it_stands_for(&mut self, snapshot: Position) -> Result<(), WalError> {
+        self.snapshots.remove_before(snapshot.index)?;
+        let goes = self.earlier.iter().take_while(|segment| segment.highest <= snapshot.index).count();
+        self.earlier.drain(..goes);
+        let first = self.earlier.first().map_or(self.active.info.sequence, |segment| segment.sequence);
+        for sequence in segment::list(&self.dir)?.into_iter().take_while(|sequence| *sequence < first) {
+            let file = Place { sequence, ..self.active.place }.file(&self.dir);
+            fs::remove_file(&file).map_err(WalError::io("remove", &file))?;
+        }
+        Ok(())
+    }
+
+    /// Where the next record begins, in the segment that it belongs to.
+    fn begin_record(&mut self) -> Result<usize, WalError> {
+        if self.group.len() == EMPTY_GROUP.len() && self.active.info.bytes >= self.segment_bytes {
+            self.or_poison(Wal::start_segment)?;
+        }
+        Ok(self.group.len())
+    }
+
+    /// A group that has grown too large is synced without the record that was added last.
+    fn end_record(&mut self, start: usize) -> Result<(), WalError> {
+        if start > EMPTY_GROUP.len() && self.group.len() > MAX_GROUP_BYTES {
+            let latest = self.group.split_off(start);
+            self.sync()?;
+            self.group.extend(latest);
+        }
+        Ok(())
     }
 
     /// Records that the server started once more, durably.
@@ -273,98 +372,5 @@ impl Wal {
     }
 }
 
-/// Creates the directory if need be, and takes it for this process. The lock goes with the process, however it ends.
-fn lock(dir: &Path) -> Result<File, WalError> {
-    let missing: Vec<&Path> =
-        dir.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.is_dir()).collect();
-    fs::create_dir_all(dir).map_err(WalError::io("create directory", dir))?;
-    for created in missing {
-        // The first part of a relative path has the empty path as its parent.
-        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
-        segment::sync_directory(parent.unwrap_or(Path::new(".")))?;
-    }
-    let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(WalError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(WalError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(WalError::io("lock", &path)(error)),
-    }
-}
-
-/// Removes the remains of an unfinished write, durably, so that the next frame does not come to lie behind them.
-fn cut_off(dir: &Path, tail: &TornTail) -> Result<(), WalError> {
-    let file = &tail.file;
-    if tail.offset == 0 {
-        fs::remove_file(file).map_err(WalError::io("remove", file))?;
-        return segment::sync_directory(dir);
-    }
-    let handle = OpenOptions::new().write(true).open(file).map_err(WalError::io("open for writing", file))?;
-    handle.set_len(tail.offset).map_err(WalError::io("truncate", file))?;
-    handle.sync_all().map_err(WalError::io("sync", file))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use raft_core::{Payload, Term};
-
-    fn batch(index: u64) -> Batch<Bytes> {
-        let payload = Payload::Command(Bytes::from_static(b"value"));
-        Batch::new(None, vec![Entry { index: Index(index), term: Term(1), payload }].into())
-    }
-
-    /// A log with entry 1 synced, whose next writes go to `device` instead of its file.
-    fn on_device(dir: &Path, device: &str) -> (Wal, File) {
-        let (mut wal, _) = Wal::open(dir, WalOptions::new(NodeId(1))).unwrap();
-        wal.append(&batch(1)).unwrap();
-        wal.sync().unwrap();
-        let device = OpenOptions::new().write(true).open(device).unwrap();
-        let file = std::mem::replace(&mut wal.active.file, device);
-        (wal, file)
-    }
-
-    fn assert_poisoned(wal: &mut Wal) {
-        assert!(matches!(wal.append(&batch(3)), Err(WalError::Poisoned)));
-        assert!(matches!(wal.sync(), Err(WalError::Poisoned)));
-        assert!(matches!(wal.sync(), Err(WalError::Poisoned)), "again");
-    }
-
-    #[test]
-    fn k09_a_failed_write_is_the_last() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let (mut wal, file) = on_device(dir.path(), "/dev/full");
-        wal.append(&batch(2)).unwrap();
-        assert!(matches!(wal.sync(), Err(WalError::Io { action: "write", .. })));
-        wal.active.file = file;
-        assert_poisoned(&mut wal);
-        drop(wal);
-        let (_, recovered) = Wal::open(dir.path(), WalOptions::new(NodeId(1))).unwrap();
-        assert_eq!(recovered.entries, *batch(1).entries);
-    }
-
-    #[test]
-    fn k09_a_failed_sync_is_the_last() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let (mut wal, file) = on_device(dir.path(), "/dev/null"); // takes every write, and cannot be synced
-        wal.append(&batch(2)).unwrap();
-        assert!(matches!(wal.sync(), Err(WalError::Io { action: "sync", .. })));
-        wal.active.file = file;
-        assert_poisoned(&mut wal);
-    }
-
-    #[test]
-    fn k09_a_segment_that_cannot_be_started_is_the_end() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let options = WalOptions { segment_bytes: 1, ..WalOptions::new(NodeId(1)) };
-        let (mut wal, _) = Wal::open(dir.path(), options).unwrap();
-        fs::write(dir.path().join("wal-0000000000000002.log"), b"").unwrap();
-        assert!(matches!(wal.append(&batch(1)), Err(WalError::Io { action: "create", .. })));
-        assert_poisoned(&mut wal);
-    }
-}
+mod tests;

@@ -31,6 +31,9 @@ mutants! {
     LogTailUnchecked = "log-tail-unchecked";
     /// The session table is ignored: a retried command is applied again (diss. 6.3; Redis-Raft, 2020).
     RetryAppliedTwice = "retry-applied-twice";
+    /// The log says that a snapshot is there to start from before its file is: a crash in between leaves a mix (Jepsen,
+    /// Redis-Raft, 2020; cowsql).
+    SnapshotNotAtomic = "snapshot-not-atomic";
 }
 
 impl fmt::Display for ServerMutant {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Misfit;
 
-/// The first record of every segment: what all segments before it add up to. It lets a later release drop segments that
-/// a snapshot covers, and lets recovery notice that a segment lacks its end.
+/// The first record of every segment: what all segments before it add up to. So these may go once a snapshot covers them, and
+/// recovery notices that a segment lacks its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     /// The latest boot.
@@ -16,6 +16,8 @@ pub(super) struct Checkpoint {
     pub(super) hard_state: HardState,
     /// The last entry.
     pub(super) last: Position,
+    /// The last entry of the snapshot to start from; 0 without one.
+    pub(super) snapshot: Position,
 }
 
 /// The log's shape: where it ends and which terms it went through.
@@ -24,6 +26,7 @@ pub(super) struct Outline {
     boot: u64,
     hard_state: HardState,
     last: Index,
+    snapshot: Position,
     /// The first entry of each stretch of one term, in order: a few elections' worth, not one per entry.
     stretches: Vec<Position>,
 }
@@ -39,7 +42,29 @@ impl Outline {
 
     pub(super) fn checkpoint(&self) -> Checkpoint {
         let last = Position { index: self.last, term: self.term_at(self.last) };
-        Checkpoint { boot: self.boot, hard_state: self.hard_state, last }
+        Checkpoint { boot: self.boot, hard_state: self.hard_state, last, snapshot: self.snapshot }
+    }
+
+    /// What is known where the segments before a checkpoint are gone.
+    pub(super) fn after(checkpoint: Checkpoint) -> Outline {
+        let Checkpoint { boot, hard_state, last, snapshot } = checkpoint;
+        let stretches = if last.index > Index::ZERO { vec![last] } else { Vec::new() };
+        Outline { boot, hard_state, last: last.index, snapshot, stretches }
+    }
+
+    /// The last entry of the snapshot to start from, if there is one.
+    pub(super) fn snapshot(&self) -> Option<Position> {
+        (self.snapshot.index > Index::ZERO).then_some(self.snapshot)
+    }
+
+    /// This server has taken a snapshot. It may be ahead of the log (the state machine may be ahead of this server's own
+    /// disk), but not behind the one that is there.
+    pub(super) fn take(&mut self, snapshot: Position) -> Result<(), Misfit> {
+        if snapshot.index <= self.snapshot.index {
+            return Err(Misfit::OldSnapshot { found: snapshot.index, latest: self.snapshot.index });
+        }
+        self.snapshot = snapshot;
+        Ok(())
     }
 
     /// The next boot.
@@ -55,6 +80,13 @@ impl Outline {
     pub(super) fn accept(&mut self, batch: &Batch<Bytes>) -> Result<(), Misfit> {
         self.check(batch)?;
         self.hard_state = batch.hard_state.unwrap_or(self.hard_state);
+        if let Some(install) = &batch.install {
+            self.snapshot = install.snapshot.last;
+            if !install.keeps_log {
+                self.last = self.snapshot.index;
+                self.stretches = vec![self.snapshot];
+            }
+        }
         if let Some(first) = batch.entries.first() {
             self.stretches.retain(|stretch| stretch.index < first.index);
         }
@@ -67,16 +99,24 @@ impl Outline {
         Ok(())
     }
 
-    fn check(&self, batch: &Batch<Bytes>) -> Result<(), Misfit> {
-        if batch.chunk.is_some() || batch.install.is_some() {
-            return Err(Misfit::Snapshot);
+    pub(super) fn check(&self, batch: &Batch<Bytes>) -> Result<(), Misfit> {
+        let install = batch.install.as_ref();
+        if let Some(install) = install.filter(|install| install.snapshot.last.index < self.snapshot.index) {
+            return Err(Misfit::OldSnapshot {
+                found: install.snapshot.last.index,
+                latest: self.snapshot.index,
+            });
         }
         let Some(first) = batch.entries.first() else { return Ok(()) };
-        if first.index == Index::ZERO || first.index > self.last.next() {
-            return Err(Misfit::Gap { found: first.index, last: self.last });
+        // An installation that lets go of the log leaves one that begins after the snapshot.
+        let emptied = install.filter(|install| !install.keeps_log).map(|install| install.snapshot.last);
+        let last = emptied.map_or(self.last, |snapshot| snapshot.index);
+        if first.index == Index::ZERO || first.index > last.next() {
+            return Err(Misfit::Gap { found: first.index, last });
         }
         let before = first.index.previous();
-        let mut previous = Position { index: before, term: self.term_at(before) };
+        let known = emptied.filter(|snapshot| snapshot.index == before).map(|snapshot| snapshot.term);
+        let mut previous = Position { index: before, term: known.unwrap_or_else(|| self.term_at(before)) };
         for entry in &batch.entries {
             if entry.index != previous.index.next() {
                 return Err(Misfit::NotConsecutive { found: entry.index, previous: previous.index });
@@ -93,7 +133,7 @@ impl Outline {
         Ok(())
     }
 
-    /// The term of the entry at `index`, which is not past the end; term 0 before the first entry.
+    /// The term of the entry at `index`, which is not past the end; term 0 before the first entry that is known.
     fn term_at(&self, index: Index) -> Term {
         let stretch = self.stretches.iter().rev().find(|stretch| stretch.index <= index);
         stretch.map_or(Term(0), |stretch| stretch.term)

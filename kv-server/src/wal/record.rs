@@ -1,7 +1,7 @@
 //! What a frame says: records, one after the other, in postcard's stable wire format.
 
 use bytes::Bytes;
-use raft_core::Batch;
+use raft_core::{Batch, Position};
 use serde::{Deserialize, Serialize};
 
 use super::outline::Checkpoint;
@@ -13,8 +13,11 @@ pub(super) enum Record {
     Checkpoint(Checkpoint),
     /// The server started, for the n-th time.
     Boot(u64),
-    /// A write of the core's, as a whole.
+    /// A write of the core's, as a whole but for parts of snapshots, which have files of their own. If it installs a snapshot,
+    /// that is whole and durable.
     Batch(Batch<Bytes>),
+    /// This server has taken a snapshot up to this entry, which is whole and durable.
+    Snapshot(Position),
 }
 
 /// [`Record`], borrowed, for writing without a copy: the same kinds in the same order.
@@ -23,6 +26,7 @@ pub(super) enum RecordRef<'a> {
     Checkpoint(&'a Checkpoint),
     Boot(u64),
     Batch(&'a Batch<Bytes>),
+    Snapshot(Position),
 }
 
 impl RecordRef<'_> {

@@ -23,7 +23,10 @@ const MAX_FILE_BYTES: u64 = MAX_SEGMENT_BYTES + 3 * frame::MAX_FRAME_BYTES as u6
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) outline: Outline,
+    /// The last entry before those that could be read.
+    pub(super) base: Index,
     pub(super) entries: Vec<Entry<Bytes>>,
+    /// Those that count. Earlier ones are what was to be removed, and a crash left.
     pub(super) segments: Vec<SegmentInfo>,
     /// What to cut off the last segment; at offset 0, the segment itself was never completed and is to be removed.
     pub(super) torn_tail: Option<TornTail>,
@@ -32,18 +35,31 @@ pub(super) struct Contents {
 /// Reads all segments and changes nothing.
 pub(super) fn read_all(dir: &Path, owner: Place, mutant: ServerMutantSwitch) -> Result<Contents, WalError> {
     let sequences = segment::list(dir)?;
+    let sequences = consecutive_end(&sequences);
     let mut contents = Contents::default();
-    for (expected, sequence) in (1..).zip(&sequences) {
-        let place = Place { sequence: expected, ..owner };
+    for (position, &sequence) in (1..).zip(sequences) {
+        let place = Place { sequence, ..owner };
         let file = place.file(dir);
-        if *sequence != expected {
-            return Err(WalError::MissingSegment { file });
-        }
-        let is_last = expected as usize == sequences.len();
+        let is_first = position == 1;
+        let is_last = position == sequences.len();
         let bytes = read_file(&file)?;
-        SegmentReader { place, file, bytes: frame::written(&bytes), is_last, mutant }.read(&mut contents)?;
+        let bytes = frame::written(&bytes);
+        SegmentReader { place, file, bytes, is_first, is_last, mutant }.read(&mut contents)?;
     }
-    Ok(contents)
+    // Without the segments before these, a snapshot has to stand for what was in them.
+    let covered = contents.outline.snapshot().map(|snapshot| snapshot.index);
+    match sequences.first() {
+        Some(&first) if first > 1 && covered.is_none_or(|covered| contents.base > covered) => {
+            Err(WalError::MissingSegment { file: Place { sequence: first - 1, ..owner }.file(dir) })
+        }
+        _ => Ok(contents),
+    }
+}
+
+/// The numbers after the last gap. What is before a gap was to be removed: whether that is so is known once the rest is read.
+fn consecutive_end(sequences: &[u64]) -> &[u64] {
+    let gap = sequences.windows(2).rposition(|pair| matches!(pair, [one, next] if one + 1 != *next));
+    gap.and_then(|gap| sequences.get(gap + 1..)).unwrap_or(sequences)
 }
 
 fn read_file(file: &Path) -> Result<Vec<u8>, WalError> {
@@ -61,6 +77,7 @@ struct SegmentReader<'a> {
     file: PathBuf,
     /// Up to the last byte that was written.
     bytes: &'a [u8],
+    is_first: bool,
     is_last: bool,
     mutant: ServerMutantSwitch,
 }
@@ -94,7 +111,11 @@ impl SegmentReader<'_> {
             };
             let records =
                 record::decode(records).map_err(|e| self.corrupt(offset, Damage::Undecodable(e)))?;
-            let opening = offset == HEADER_BYTES;
+            let opening = match (offset == HEADER_BYTES, self.is_first && self.place.sequence > 1) {
+                (false, _) => Opening::No,
+                (true, false) => Opening::Follows,
+                (true, true) => Opening::Begins,
+            };
             take_in(records, opening, contents, &mut segment)
                 .map_err(|misfit| self.corrupt(offset, Damage::Misfit(misfit)))?;
             offset = end;
@@ -131,41 +152,64 @@ impl SegmentReader<'_> {
     }
 }
 
+/// Whether a frame is the first of its segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opening {
+    No,
+    /// And the segments before it were read.
+    Follows,
+    /// And those before it are gone.
+    Begins,
+}
+
 /// Adds a frame's records to what is known. The first frame of a segment is its checkpoint, alone.
 fn take_in(
     records: Vec<Record>,
-    opening: bool,
+    opening: Opening,
     contents: &mut Contents,
     segment: &mut SegmentInfo,
 ) -> Result<(), Misfit> {
-    if opening && !matches!(records.as_slice(), [Record::Checkpoint(_)]) {
+    if opening != Opening::No && !matches!(records.as_slice(), [Record::Checkpoint(_)]) {
         return Err(Misfit::CheckpointPlace);
     }
     for record in records {
         match record {
-            Record::Checkpoint(checkpoint) if opening => {
-                if checkpoint != contents.outline.checkpoint() {
-                    return Err(Misfit::Checkpoint);
+            Record::Checkpoint(checkpoint) => match opening {
+                Opening::Follows if checkpoint == contents.outline.checkpoint() => {}
+                Opening::Follows => return Err(Misfit::Checkpoint),
+                Opening::Begins => {
+                    contents.outline = Outline::after(checkpoint);
+                    contents.base = checkpoint.last.index;
                 }
-            }
-            Record::Checkpoint(_) => return Err(Misfit::CheckpointPlace),
+                Opening::No => return Err(Misfit::CheckpointPlace),
+            },
+            Record::Snapshot(snapshot) => contents.outline.take(snapshot)?,
             Record::Boot(boot) => contents.outline.start(boot)?,
             Record::Batch(batch) => {
                 contents.outline.accept(&batch)?;
                 segment.saw(&batch);
-                replace_end(&mut contents.entries, &batch);
+                contents.replace_end(&batch);
             }
         }
     }
     Ok(())
 }
 
-/// The stored log is cut off before the batch's first entry, then the batch's entries follow.
-fn replace_end(entries: &mut Vec<Entry<Bytes>>, batch: &Batch<Bytes>) {
-    if let Some(first) = batch.entries.first() {
-        entries.truncate(first.index.previous().0 as usize);
+impl Contents {
+    /// An installed snapshot may take the whole log's place; then the stored log is cut off before the batch's first entry, and
+    /// the batch's entries follow.
+    fn replace_end(&mut self, batch: &Batch<Bytes>) {
+        if let Some(install) = batch.install.as_ref().filter(|install| !install.keeps_log) {
+            self.entries.clear();
+            self.base = install.snapshot.last.index;
+        }
+        if let Some(first) = batch.entries.first() {
+            let before = first.index.previous();
+            self.entries.truncate(before.0.saturating_sub(self.base.0) as usize);
+            self.base = self.base.min(before);
+        }
+        self.entries.extend_from_slice(&batch.entries);
     }
-    entries.extend_from_slice(&batch.entries);
 }
 
 #[cfg(test)]
@@ -179,11 +223,12 @@ mod tests {
             take_in(records, opening, &mut Contents::default(), &mut segment)
         };
         let checkpoint = Record::Checkpoint(Outline::default().checkpoint());
-        assert_eq!(take(vec![checkpoint.clone()], true), Ok(()));
-        assert_eq!(take(vec![Record::Boot(1)], false), Ok(()));
-        assert_eq!(take(vec![Record::Boot(1)], true), Err(Misfit::CheckpointPlace));
-        assert_eq!(take(vec![checkpoint.clone()], false), Err(Misfit::CheckpointPlace));
-        assert_eq!(take(vec![Record::Boot(1), checkpoint], false), Err(Misfit::CheckpointPlace));
-        assert_eq!(take(vec![Record::Boot(2)], false), Err(Misfit::Boot { found: 2, previous: 0 }));
+        let (first, later) = (Opening::Follows, Opening::No);
+        assert_eq!(take(vec![checkpoint.clone()], first), Ok(()));
+        assert_eq!(take(vec![Record::Boot(1)], later), Ok(()));
+        assert_eq!(take(vec![Record::Boot(1)], first), Err(Misfit::CheckpointPlace));
+        assert_eq!(take(vec![checkpoint.clone()], later), Err(Misfit::CheckpointPlace));
+        assert_eq!(take(vec![Record::Boot(1), checkpoint], later), Err(Misfit::CheckpointPlace));
+        assert_eq!(take(vec![Record::Boot(2)], later), Err(Misfit::Boot { found: 2, previous: 0 }));
     }
 }

@@ -10,7 +10,7 @@ use super::error::{Damage, WalError};
 
 const MAGIC: [u8; 8] = *b"plumbwal";
 /// The layout that this code reads and writes: header, frames, records.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// magic 8, version 4, cluster 8, node 8, sequence 8, checksum 4.
 pub(super) const HEADER_BYTES: usize = 40;
 

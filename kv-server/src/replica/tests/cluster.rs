@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{Config, Entry, Event, HardState, Index, Moment, NodeId, Recovered, Timing, WriteAck};
+use raft_core::{
+    Batch, Config, Entry, Event, HardState, Index, Moment, NodeId, Position, ReadChunk, Recovered,
+    SnapshotMeta, Timing, WriteAck,
+};
 
 use crate::machine::{Command, Machine, Operation, Outcome};
 use crate::protocol::{Answer, Failure, PeerMessage, RequestBody, Role};
-use crate::replica::{Replica, ReplicaInput, ReplicaOptions, ReplicaOutput, RequestId};
+use crate::replica::{Replica, ReplicaInput, ReplicaOptions, ReplicaOutput, RequestId, SnapshotPolicy};
 
 pub(super) const TIMING: Timing =
     Timing { election: Duration::from_millis(300), heartbeat: Duration::from_millis(50) };
@@ -23,6 +26,11 @@ struct Server {
     boot: u64,
     hard_state: HardState,
     entries: Vec<Entry<Bytes>>,
+    /// The one to start from, and its bytes; and the one that is coming in.
+    snapshot: Option<(SnapshotMeta, Vec<u8>)>,
+    receiving: Vec<u8>,
+    /// Read from the disk, for the next turn.
+    read: Vec<ReplicaInput>,
     /// Writes are durable at once, but reported only while this is off.
     disk_is_slow: bool,
     unreported: Vec<WriteAck>,
@@ -43,6 +51,42 @@ pub(super) struct Cluster {
     last_request: u64,
     /// What every server starts with: empty, with or without a seeded bug.
     machine: Machine,
+    /// What servers are told that start from now on.
+    pub(super) policy: SnapshotPolicy,
+}
+
+impl Server {
+    fn store(&mut self, batch: Batch<Bytes>) {
+        if let Some(chunk) = batch.chunk {
+            self.receiving.truncate(chunk.offset as usize);
+            assert_eq!(self.receiving.len() as u64, chunk.offset, "parts come in order");
+            self.receiving.extend(chunk.data);
+        }
+        if let Some(install) = batch.install {
+            let meta = SnapshotMeta::clone(&install.snapshot);
+            if self.snapshot.as_ref().is_none_or(|(latest, _)| *latest != meta) {
+                self.snapshot = Some((meta, std::mem::take(&mut self.receiving)));
+            }
+            self.entries.retain(|entry| install.keeps_log && entry.index > install.snapshot.last.index);
+        }
+        if let Some(first) = batch.entries.first() {
+            self.entries.retain(|entry| entry.index < first.index);
+            self.entries.extend_from_slice(&batch.entries);
+        }
+    }
+
+    fn restored(&self, last: Position) -> ReplicaInput {
+        let (meta, bytes) = self.snapshot.as_ref().unwrap();
+        assert_eq!(meta.last, last);
+        ReplicaInput::Restored { last, machine: Box::new(postcard::from_bytes(bytes).unwrap()) }
+    }
+
+    /// Parts of seven bytes.
+    fn part(&self, asked: ReadChunk) -> Option<(Vec<u8>, bool)> {
+        let (_, bytes) = self.snapshot.as_ref().filter(|(meta, _)| meta.last == asked.last)?;
+        let rest = bytes.get(asked.offset as usize..)?;
+        Some((rest[..rest.len().min(7)].to_vec(), rest.len() <= 7))
+    }
 }
 
 pub(super) fn address(id: NodeId) -> SocketAddr {
@@ -61,6 +105,9 @@ impl Cluster {
             boot: 0,
             hard_state: HardState::default(),
             entries: Vec::new(),
+            snapshot: None,
+            receiving: Vec::new(),
+            read: Vec::new(),
             disk_is_slow: false,
             unreported: Vec::new(),
             deadline: None,
@@ -76,6 +123,7 @@ impl Cluster {
             answers: BTreeMap::new(),
             last_request: 0,
             machine,
+            policy: SnapshotPolicy::default(),
         };
         cluster.ids().into_iter().for_each(|id| cluster.restart(id));
         cluster
@@ -103,7 +151,7 @@ impl Cluster {
     /// Starts a server from its disk, whether it ran or not.
     pub(super) fn restart(&mut self, id: NodeId) {
         let voters = self.ids();
-        let (now, machine) = (self.now, self.machine.clone());
+        let (now, machine, snapshots) = (self.now, self.machine.clone(), self.policy);
         let server = self.servers.get_mut(&id).unwrap();
         server.boot += 1;
         server.disk_is_slow = false;
@@ -111,15 +159,13 @@ impl Cluster {
         server.deadline = None;
         let mut config = Config::new(id, voters);
         config.limits.unapplied_entries = 4;
-        let options = ReplicaOptions {
-            config,
-            timing: TIMING,
-            seed: id.0 * 1000 + server.boot,
-            hold: HOLD,
-            recorder: None,
-        };
+        let seed = id.0 * 1000 + server.boot;
+        let options = ReplicaOptions { config, timing: TIMING, seed, hold: HOLD, snapshots, recorder: None };
         let (hard_state, entries) = (server.hard_state, server.entries.clone());
-        let recovered = Recovered { boot: server.boot, hard_state, entries, ..Recovered::nothing() };
+        server.read.clear();
+        let snapshot = server.snapshot.as_ref().map(|(meta, _)| meta.clone());
+        let recovered =
+            Recovered { boot: server.boot, hard_state, snapshot, entries, ..Recovered::nothing() };
         let mut out = ReplicaOutput::default();
         let mut replica = Replica::start(options, recovered, machine, now, &mut out).unwrap();
         for peer in self.others(id) {
@@ -160,11 +206,18 @@ impl Cluster {
             let (batch, ack) = write.split();
             self.written += 1;
             server.hard_state = batch.hard_state.unwrap_or(server.hard_state);
-            if let Some(first) = batch.entries.first() {
-                server.entries.truncate(first.index.previous().0 as usize);
-                server.entries.extend_from_slice(&batch.entries);
-            }
+            server.store(batch);
             server.unreported.push(ack);
+        }
+        let restored = out.restore.map(|last| server.restored(last));
+        server.read.extend(restored);
+        for asked in out.read {
+            server.read.push(ReplicaInput::Chunk { asked, part: server.part(asked) });
+        }
+        if let Some((meta, machine)) = out.take {
+            server.snapshot = Some((meta.clone(), postcard::to_stdvec(&machine).unwrap()));
+            server.entries.retain(|entry| entry.index > meta.last.index);
+            server.read.push(ReplicaInput::Taken { snapshot: Some(meta) });
         }
         self.sent += out.send.len();
         self.network.extend(out.send.into_iter().map(|outbound| (id, outbound.to, outbound.message)));
@@ -183,6 +236,12 @@ impl Cluster {
                 if server.replica.is_some() && server.deadline.is_some_and(|deadline| deadline <= self.now) {
                     quiet = false;
                     self.turn(id, []);
+                }
+                let server = self.servers.get_mut(&id).unwrap();
+                if server.replica.is_some() && !server.read.is_empty() {
+                    quiet = false;
+                    let read = std::mem::take(&mut server.read);
+                    self.turn(id, read);
                 }
                 let server = self.servers.get_mut(&id).unwrap();
                 if !server.disk_is_slow && !server.unreported.is_empty() {
@@ -239,6 +298,11 @@ impl Cluster {
         let down: Vec<_> = self.ids().into_iter().filter(|id| !ids.contains(id)).collect();
         self.cut.extend(down);
         self.elect()
+    }
+
+    /// What a server's disk has read and not yet brought: held back.
+    pub(super) fn take_reads(&mut self, id: NodeId) -> Vec<ReplicaInput> {
+        std::mem::take(&mut self.servers.get_mut(&id).unwrap().read)
     }
 
     /// Takes a running server out of the world, as SIGSTOP would.

@@ -1,33 +1,126 @@
-//! There are no snapshots here: what only another release can send ends the server instead of its being half understood.
+//! Snapshots: taken when it is time, read at a start, and sent to a server that is too far behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use raft_core::{
-    Append, Body, Breach, Entry, Event, Index, Message, Payload, Position, Round, SnapshotChunk, SnapshotMeta,
-};
+use raft_core::{Append, Body, Entry, Index, Message, NodeId, Payload, Round};
 
-use super::cluster::Cluster;
-use crate::replica::{ReplicaInput, ReplicaOutput};
+use super::cluster::{Cluster, create, get, put};
+use crate::machine::{Outcome, Response};
+use crate::protocol::{Answer, RequestBody};
+use crate::replica::{ReplicaInput, SnapshotPolicy};
+
+const PASS: Duration = Duration::from_millis(700);
+const OFTEN: SnapshotPolicy = SnapshotPolicy { every: 10, kept: 3 };
+
+/// Three servers that take snapshots often, and a session.
+fn cluster() -> (Cluster, NodeId, u64) {
+    let mut cluster = Cluster::new(3);
+    cluster.policy = OFTEN;
+    cluster.ids().into_iter().for_each(|id| cluster.restart(id));
+    let leader = cluster.elect();
+    let session = cluster.open_session(leader);
+    (cluster, leader, session)
+}
+
+fn write(cluster: &mut Cluster, leader: NodeId, session: u64, sequences: std::ops::RangeInclusive<u64>) {
+    for sequence in sequences {
+        cluster.call(leader, put(session, sequence, "k", "v")).unwrap();
+    }
+}
+
+fn base(cluster: &Cluster, id: NodeId) -> u64 {
+    cluster.replica(id).raft().snapshot().map_or(0, |snapshot| snapshot.last.index.0)
+}
 
 #[test]
-fn a_snapshot_that_was_stored_though_no_log_can_store_it_ends_the_server() {
-    let (mut cluster, leader) = Cluster::with_leader(3);
+fn a_snapshot_is_taken_when_so_much_was_executed_and_the_log_before_it_goes() {
+    let (mut cluster, leader, session) = cluster();
+    write(&mut cluster, leader, session, 1..=40);
+    cluster.pass(PASS);
+    for id in cluster.ids() {
+        let raft = cluster.replica(id).raft();
+        assert!(base(&cluster, id) > 30, "server {id:?}: {}", base(&cluster, id));
+        assert_eq!(raft.base().index.0, base(&cluster, id) - OFTEN.kept, "kept for those that lag");
+    }
+}
+
+#[test]
+fn m06_a_server_that_starts_from_a_snapshot_has_its_state_and_its_sessions() {
+    let (mut cluster, leader, session) = cluster();
+    assert_eq!(
+        cluster.call(leader, create(session, 1, "once")),
+        Ok(Answer::Executed(Outcome::Applied(Response::Cas { swapped: true })))
+    );
+    cluster.call(leader, take(0)).unwrap();
+    for id in cluster.ids() {
+        cluster.crash(id);
+        cluster.restart(id);
+    }
+    let leader = cluster.elect();
+    // A retry across snapshot and restart gets the first answer.
+    assert_eq!(
+        cluster.call(leader, create(session, 1, "once")),
+        Ok(Answer::Executed(Outcome::Applied(Response::Cas { swapped: true })))
+    );
+    assert_eq!(cluster.call(leader, get("once")), Ok(Answer::Value(Some("created".into()))));
+}
+
+#[test]
+fn a_server_that_is_too_far_behind_gets_the_snapshot_in_parts() {
+    let (mut cluster, leader, session) = cluster();
+    let lagging = cluster.others(leader)[0];
+    cluster.cut.insert(lagging);
+    write(&mut cluster, leader, session, 1..=40);
+    assert!(cluster.replica(leader).raft().base().index > cluster.replica(lagging).raft().last().index);
+    cluster.cut.clear();
+    cluster.pass(PASS);
+    let leader = cluster.elect();
+    cluster.call(leader, get("k")).unwrap();
+    cluster.pass(PASS);
+    let state = |id| cluster.replica(id).machine().state_hash();
+    assert_eq!(state(lagging), state(leader));
+    assert!(base(&cluster, lagging) > 0);
+}
+
+#[test]
+fn what_was_committed_after_a_snapshot_waits_until_its_state_is_read() {
+    let (mut cluster, leader, session) = cluster();
+    write(&mut cluster, leader, session, 1..=15);
     let follower = cluster.others(leader)[0];
-    let mut replica = cluster.take(follower);
-    let raft = cluster.replica(leader).raft();
-    let last = Position { index: Index(100), term: raft.term() };
-    let snapshot = Arc::new(SnapshotMeta { last, membership: Arc::clone(raft.membership()) });
-    let chunk = SnapshotChunk { snapshot, offset: 0, data: Vec::new(), done: true, round: Round::default() };
-    let message = Message { term: raft.term(), body: Body::Snapshot(chunk) };
-    let mut out = ReplicaOutput::default();
-    replica.handle(cluster.now, [ReplicaInput::Message { from: leader, message }], &mut out);
-    assert!(out.writes.iter().any(|write| write.batch().install.is_some()), "for the log to refuse");
-    let applied = replica.raft().applied();
-    let durable =
-        std::mem::take(&mut out.writes).into_iter().map(|write| ReplicaInput::Durable(write.split().1));
-    replica.handle(cluster.now, durable, &mut out);
-    assert!(out.events.contains(&Event::Halted(Breach::StorageFailed)), "{:?}", out.events);
-    assert_eq!(replica.raft().applied(), applied, "nothing was executed");
+    cluster.crash(follower);
+    write(&mut cluster, leader, session, 16..=17);
+    cluster.restart(follower);
+    // Its disk has not brought the state yet; meanwhile the leader tells it what is committed.
+    let before = cluster.take_reads(follower);
+    assert!(!before.is_empty(), "it asked for the state");
+    cluster.pass(PASS);
+    assert_eq!(
+        cluster.replica(follower).machine().applied(),
+        Index(0),
+        "nothing is executed on an empty state"
+    );
+    cluster.turn(follower, before);
+    cluster.pass(PASS);
+    let state = |id| cluster.replica(id).machine().state_hash();
+    assert_eq!(state(follower), state(leader));
+}
+
+fn take(kept: u64) -> RequestBody {
+    RequestBody::TakeSnapshot { kept }
+}
+
+#[test]
+fn a_snapshot_can_be_asked_for() {
+    let (mut cluster, leader, session) = cluster();
+    write(&mut cluster, leader, session, 1..=2);
+    let last = cluster.replica(leader).raft().applied();
+    assert_eq!(cluster.call(leader, take(1)), Ok(Answer::Snapshot { last: last.0 }));
+    assert_eq!(cluster.replica(leader).raft().base().index.next(), last);
+    // There is nothing new: the same snapshot does, and more of the log may go.
+    assert_eq!(cluster.call(leader, take(0)), Ok(Answer::Snapshot { last: last.0 }));
+    assert_eq!(cluster.replica(leader).raft().base().index, last);
+    assert_eq!(cluster.call(leader, get("k")), Ok(Answer::Value(Some("v".into()))));
 }
 
 #[test]
