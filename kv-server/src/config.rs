@@ -42,6 +42,17 @@ pub struct Settings {
     /// Another member and the address at which this server reaches it; once for each other member.
     #[arg(long, value_name = "ID=ADDR")]
     pub peer: Vec<Peer>,
+    /// Where the other servers reach this server, if it is another address than the one it listens on. A server that joins is
+    /// known to them by this.
+    #[arg(long, value_name = "ADDR")]
+    pub peer_advertise: Option<SocketAddr>,
+    /// The servers that found the cluster, the same on all of them [default: this server and its peers]. It matters only while
+    /// a server knows nothing else; one that is not among them joins later.
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub founders: Vec<u64>,
+    /// This server joins a cluster that exists: it waits until that takes it in (kvctl member add).
+    #[arg(long)]
+    pub join: bool,
     /// The cluster's name: servers of another one are turned away.
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
@@ -93,6 +104,9 @@ impl Settings {
             client_listen: self.client_listen.or(other.client_listen),
             client_advertise: self.client_advertise.or(other.client_advertise),
             peer: if self.peer.is_empty() { other.peer } else { self.peer },
+            peer_advertise: self.peer_advertise.or(other.peer_advertise),
+            founders: if self.founders.is_empty() { other.founders } else { self.founders },
+            join: self.join || other.join,
             cluster: self.cluster.or(other.cluster),
             election_timeout: self.election_timeout.or(other.election_timeout),
             heartbeat_interval: self.heartbeat_interval.or(other.heartbeat_interval),
@@ -111,13 +125,17 @@ impl Settings {
     /// Says which setting is missing or makes no sense.
     pub fn check(self) -> Result<ServerConfig, ConfigError> {
         let id = self.id.ok_or(ConfigError::Missing { name: "id" })?;
+        let peers = peers(id, self.peer)?;
+        let founders = founders(id, &peers, self.founders, self.join)?;
         let config = ServerConfig {
             id: NodeId(id),
+            peer_advertise: self.peer_advertise,
+            founders,
             data_dir: self.data_dir.ok_or(ConfigError::Missing { name: "data-dir" })?,
             peer_listen: self.peer_listen.ok_or(ConfigError::Missing { name: "peer-listen" })?,
             client_listen: self.client_listen.ok_or(ConfigError::Missing { name: "client-listen" })?,
             client_advertise: self.client_advertise,
-            peers: peers(id, self.peer)?,
+            peers,
             cluster: self.cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned()),
             election_timeout: self.election_timeout.map_or(DEFAULT_ELECTION_TIMEOUT, |span| span.0),
             heartbeat_interval: self.heartbeat_interval.map_or(DEFAULT_HEARTBEAT_INTERVAL, |span| span.0),
@@ -144,6 +162,30 @@ impl Settings {
         }
         Ok(config)
     }
+}
+
+/// Who founds the cluster; `None` for a server that joins.
+fn founders(
+    me: u64,
+    peers: &BTreeMap<NodeId, SocketAddr>,
+    named: Vec<u64>,
+    joins: bool,
+) -> Result<Option<Vec<NodeId>>, ConfigError> {
+    if joins && !named.is_empty() {
+        return Err(ConfigError::JoinsAndFounds);
+    }
+    if joins {
+        return Ok(None);
+    }
+    if named.is_empty() {
+        return Ok(Some(peers.keys().copied().chain([NodeId(me)]).collect()));
+    }
+    let is_known = |id: &u64| *id == me || peers.contains_key(&NodeId(*id));
+    if let Some(&id) = named.iter().find(|id| !is_known(id)) {
+        return Err(ConfigError::UnknownFounder { id });
+    }
+    // One that is not among the founders joins later.
+    Ok(named.contains(&me).then(|| named.into_iter().map(NodeId).collect()))
 }
 
 fn peers(me: u64, list: Vec<Peer>) -> Result<BTreeMap<NodeId, SocketAddr>, ConfigError> {
@@ -181,7 +223,11 @@ pub struct ServerConfig {
     pub client_listen: SocketAddr,
     /// Where clients reach it, if elsewhere.
     pub client_advertise: Option<SocketAddr>,
-    /// The other members, and where this server reaches them.
+    /// Where the other servers reach it, if elsewhere.
+    pub peer_advertise: Option<SocketAddr>,
+    /// The servers that found the cluster, this one among them; `None` for a server that joins.
+    pub founders: Option<Vec<NodeId>>,
+    /// The other servers, and where this server reaches them.
     pub peers: BTreeMap<NodeId, SocketAddr>,
     /// The cluster's name.
     pub cluster: String,
@@ -283,6 +329,15 @@ pub enum ConfigError {
     /// Numbers of servers begin with 1.
     #[error("a server's number must be at least 1")]
     ZeroId,
+    /// A server founds a cluster or joins one.
+    #[error("--join and --founders exclude each other")]
+    JoinsAndFounds,
+    /// A founder must be reached.
+    #[error("founder {id} is neither this server nor among the peers")]
+    UnknownFounder {
+        /// Its number.
+        id: u64,
+    },
     /// A snapshot of nothing new is none.
     #[error("--snapshot-every must be at least 1")]
     ZeroSnapshotEvery,

@@ -35,11 +35,14 @@ pub const MAX_CLUSTER_NAME_BYTES: usize = 64;
 /// The most members a cluster may have.
 pub const MAX_MEMBERS: usize = 9;
 
+/// Other servers that a server knows how to reach, former members and those that may join included.
+pub const MAX_KNOWN_SERVERS: usize = 4 * MAX_MEMBERS;
+
 /// Client connections at a time; one more is told so and closed.
 pub const MAX_CLIENT_CONNECTIONS: usize = 4096;
 
 /// Incoming connections of other servers at a time. Each needs one; an old one may linger for a while after a failure.
-pub const MAX_PEER_CONNECTIONS: usize = 8 * MAX_MEMBERS;
+pub const MAX_PEER_CONNECTIONS: usize = 2 * MAX_KNOWN_SERVERS;
 
 /// Requests of one client connection that are not answered yet; one more is answered `Overloaded`.
 pub const MAX_REQUESTS_PER_CONNECTION: usize = 256;

@@ -54,7 +54,8 @@ async fn shake(address: SocketAddr, hello: &Hello) -> (Shake, Result<Welcome, Re
 
 fn peer_hello(cluster: &str, from: u64, to: u64) -> Hello {
     let (from, to) = (NodeId(from), NodeId(to));
-    Hello::of_peer(&PeerHello { cluster: cluster.into(), from, to, client_address: None }).unwrap()
+    Hello::of_peer(&PeerHello { cluster: cluster.into(), from, to, client_address: None, peer_address: None })
+        .unwrap()
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn f07_a_snapshot_lets_go_of_the_segments_that_hold_nothing_else() {
+fn a_snapshot_lets_go_of_the_segments_that_hold_nothing_else() {
     let (dir, mut wal) = written();
     take(dir.path(), 9);
     assert!(wal.append_snapshot(position(9)).unwrap());

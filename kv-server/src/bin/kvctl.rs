@@ -8,9 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use futures::future::join_all;
-use kv_server::client::{Client, ClientError, ClientOptions, Status, status, take_snapshot};
+use kv_server::client::{
+    Client, ClientError, ClientOptions, Status, change_members, leader, status, take_snapshot,
+    transfer_leadership,
+};
 use kv_server::config::Span;
 use kv_server::limits::KEPT_ENTRIES;
+use raft_core::{Change, NodeId};
 
 /// Reads and writes a replicated key-value store.
 #[derive(Debug, Parser)]
@@ -24,6 +28,8 @@ Examples:
   kvctl cas colour --absent blue
   kvctl status --json
   kvctl --endpoints 127.0.0.1:8002 snapshot
+  kvctl member add 4
+  kvctl transfer 2
 
 Exit codes: 0 done; 1 the key was not there (get, delete) or did not hold what was expected (cas), or, for status, snapshot
 and compact, some server did not do it; 2 wrong usage, or the cluster could not do it (the message says whether it may yet happen)."
@@ -83,12 +89,44 @@ enum Command {
     },
     /// The same, and all of that log goes: a server that lags needs the snapshot then.
     Compact,
+    /// Show or change who the members are.
+    #[command(subcommand)]
+    Member(Member),
+    /// Give leadership to another voter.
+    Transfer {
+        /// To whom [default: the most suitable one].
+        id: Option<u64>,
+    },
     /// Show what each server believes: role, term, leader, commit, applied.
     Status {
         /// One JSON array, for programs.
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Member {
+    /// Take a server in that runs with --join: as a learner, and as a voter once it has caught up.
+    Add {
+        /// Its number.
+        id: u64,
+        /// Leave it a learner.
+        #[arg(long)]
+        learner: bool,
+    },
+    /// Make a learner that has caught up a voter.
+    Promote {
+        /// Its number.
+        id: u64,
+    },
+    /// Remove a server from the cluster. It may be the leader.
+    Remove {
+        /// Its number.
+        id: u64,
+    },
+    /// Show who votes and who learns, as the leader says.
+    List,
 }
 
 const NEGATIVE: u8 = 1;
@@ -118,6 +156,11 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Status { json } => return show_status(&endpoints, limit, json).await,
         Command::Snapshot { keep } => return take_snapshots(&endpoints, keep, limit).await,
         Command::Compact => return take_snapshots(&endpoints, 0, limit).await,
+        Command::Member(verb) => return member(&endpoints, verb, limit).await,
+        Command::Transfer { id } => {
+            let to = transfer_leadership(&endpoints, id.map(NodeId), limit).await.map_err(explain)?;
+            return say(&format!("server {to} leads"));
+        }
         _ => {}
     }
     let mut client = Client::new(ClientOptions {
@@ -154,7 +197,52 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
                 false => complain("the key does not hold what was expected"),
             }
         }
-        Command::Status { .. } | Command::Snapshot { .. } | Command::Compact => Ok(true),
+        _ => Ok(true),
+    }
+}
+
+async fn member(endpoints: &[SocketAddr], verb: Member, limit: Duration) -> anyhow::Result<bool> {
+    let change = async |change| change_members(endpoints, vec![change], limit).await.map_err(explain);
+    match verb {
+        Member::Add { id, learner } => {
+            change(Change::Learner(NodeId(id))).await?;
+            if !learner {
+                promote(endpoints, NodeId(id), limit).await?;
+            }
+        }
+        Member::Promote { id } => change(Change::Promote(NodeId(id))).await?,
+        Member::Remove { id } => change(Change::Remove(NodeId(id))).await?,
+        Member::List => {
+            let leader = leader(endpoints, limit).await.map_err(explain)?;
+            let list = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+            say(&format!("voters {}", list(&leader.voters)))?;
+            if !leader.outgoing.is_empty() {
+                say(&format!("outgoing {}", list(&leader.outgoing)))?;
+            }
+            return if leader.learners.is_empty() {
+                Ok(true)
+            } else {
+                say(&format!("learners {}", list(&leader.learners)))
+            };
+        }
+    }
+    say("ok")
+}
+
+/// A learner has to catch up first; how long that takes depends on how much it lacks.
+async fn promote(endpoints: &[SocketAddr], id: NodeId, limit: Duration) -> anyhow::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let end = tokio::time::Instant::now() + limit;
+    loop {
+        let error = match change_members(endpoints, vec![Change::Promote(id)], limit).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // Refused, which a later attempt may not be.
+        if !error.is_definite() || tokio::time::Instant::now() >= end {
+            return Err(explain(error)).context("it is a learner, but no voter");
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -239,6 +327,9 @@ fn as_json(endpoint: SocketAddr, answer: Result<Status, ClientError>) -> serde_j
             "applied": status.applied,
             "last_index": status.last_index,
             "snapshot": status.snapshot,
+            "voters": status.voters,
+            "outgoing": status.outgoing,
+            "learners": status.learners,
             "keys": status.keys,
             "pending": status.pending,
             "version": status.version,

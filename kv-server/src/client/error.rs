@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use raft_core::NodeId;
+
 use crate::machine::CommandError;
 use crate::protocol::{Failure, FrameError, Rejection};
 
@@ -78,6 +80,12 @@ pub enum Trouble {
     /// The session of an operation that is in doubt has expired.
     #[error("the session expired while the operation was in doubt")]
     SessionExpired,
+    /// Leadership has not changed hands in time.
+    #[error("server {leader} still leads")]
+    StillLeads {
+        /// Who leads.
+        leader: NodeId,
+    },
     /// The server answered something else than what was asked.
     #[error("the answer does not fit the request")]
     WrongAnswer,

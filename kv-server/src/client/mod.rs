@@ -28,15 +28,17 @@
 
 mod connection;
 mod error;
+mod operator;
 mod route;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 pub use self::error::{ClientError, Trouble};
+pub use self::operator::{change_members, leader, status, take_snapshot, transfer_leadership};
 pub use crate::protocol::{Role, Status};
 
 use self::connection::Connection;
@@ -269,45 +271,6 @@ impl Effort {
     fn failed(&self, last: Trouble) -> ClientError {
         if self.in_doubt { ClientError::InDoubt { last } } else { ClientError::Failed { last } }
     }
-}
-
-/// What one server believes about itself and its cluster. Not linearizable.
-///
-/// # Errors
-/// Always definite.
-pub async fn status(endpoint: SocketAddr, limit: Duration) -> Result<Status, ClientError> {
-    let result = match ask_one(endpoint, RequestBody::Status, limit).await {
-        Ok(Answer::Status(status)) => Ok(status),
-        Ok(_) => Err(Trouble::WrongAnswer),
-        Err(trouble) => Err(trouble),
-    };
-    result.map_err(|last| ClientError::Failed { last })
-}
-
-/// Has one server take a snapshot of what it has executed, now, and let go of the log before its end but for `kept` entries.
-/// Returns the last index that the snapshot contains, once that is on stable storage.
-///
-/// # Errors
-/// Whether it was taken may be in doubt, which does no harm: the state is the same.
-pub async fn take_snapshot(endpoint: SocketAddr, kept: u64, limit: Duration) -> Result<u64, ClientError> {
-    let result = match ask_one(endpoint, RequestBody::TakeSnapshot { kept }, limit).await {
-        Ok(Answer::Snapshot { last }) => Ok(last),
-        Ok(_) => Err(Trouble::WrongAnswer),
-        Err(trouble) => Err(trouble),
-    };
-    result.map_err(|last| ClientError::InDoubt { last })
-}
-
-/// Asks this very server, once.
-async fn ask_one(endpoint: SocketAddr, body: RequestBody, limit: Duration) -> Result<Answer, Trouble> {
-    let ask = async {
-        let mut connection = Connection::open(endpoint).await?;
-        match connection.call(&body, after(limit)).await {
-            Ok(answer) => answer.map_err(Trouble::from),
-            Err(error) => Err(Trouble::Broken { address: endpoint, error }),
-        }
-    };
-    timeout(limit, ask).await.unwrap_or(Err(Trouble::Timeout { address: endpoint }))
 }
 
 /// So long from now; "for ever" is a year, which an `Instant` can express.

@@ -7,7 +7,7 @@ use raft_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this module's parent. Another version is refused.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 const PEER: [u8; 4] = *b"PLBp";
 const CLIENT: [u8; 4] = *b"PLBc";
@@ -32,6 +32,8 @@ pub struct PeerHello {
     pub to: NodeId,
     /// Where clients reach the caller: what a follower answers them while the caller leads.
     pub client_address: Option<SocketAddr>,
+    /// Where servers reach the caller: how the others learn of one that joins.
+    pub peer_address: Option<SocketAddr>,
 }
 
 impl Hello {
@@ -57,7 +59,7 @@ impl Hello {
         self.check(CLIENT)
     }
 
-    /// Who calls, if server `me` of `cluster` is whom it wants and `is_peer` knows it.
+    /// Who calls, if server `me` of `cluster` is whom it wants, and either `is_peer` knows it or it says where it is to be reached.
     ///
     /// # Errors
     /// Says what is wrong, in words that may be sent back.
@@ -75,7 +77,8 @@ impl Hello {
         if hello.to != me {
             return Err(Rejection::WrongServer { wanted: hello.to, mine: me });
         }
-        if hello.from == me || !is_peer(hello.from) {
+        let is_known = is_peer(hello.from) || hello.peer_address.is_some();
+        if hello.from == me || hello.from.0 == 0 || !is_known {
             return Err(Rejection::NotAMember { yours: hello.from });
         }
         Ok(hello)
@@ -132,12 +135,15 @@ pub enum Rejection {
         /// Who this is.
         mine: NodeId,
     },
-    /// The caller is not a member of the cluster, or claims to be this very server.
+    /// The caller is not known, nor says where it is to be reached; or it claims to be this very server.
     #[error("server {yours} is not one of this server's peers")]
     NotAMember {
         /// Who the caller says it is.
         yours: NodeId,
     },
+    /// One more than a server can know.
+    #[error("the server knows as many others as it can")]
+    TooManyServers,
     /// All connections are taken.
     #[error("the server has as many connections as it can take")]
     TooManyConnections,
@@ -151,7 +157,14 @@ mod tests {
 
     fn hello(cluster: &str, from: u64, to: u64) -> Hello {
         let (from, to) = (NodeId(from), NodeId(to));
-        Hello::of_peer(&PeerHello { cluster: cluster.into(), from, to, client_address: None }).unwrap()
+        Hello::of_peer(&PeerHello {
+            cluster: cluster.into(),
+            from,
+            to,
+            client_address: None,
+            peer_address: None,
+        })
+        .unwrap()
     }
 
     fn check(hello: &Hello) -> Result<NodeId, Rejection> {
@@ -171,6 +184,14 @@ mod tests {
             let rejection = Rejection::NotAMember { yours: NodeId(stranger) };
             assert_eq!(check(&hello("blue", stranger, 2)), Err(rejection));
         }
+        let joining = PeerHello {
+            cluster: "blue".into(),
+            from: NodeId(4),
+            to: ME,
+            client_address: None,
+            peer_address: Some(SocketAddr::from(([127, 0, 0, 1], 7004))),
+        };
+        assert_eq!(check(&Hello::of_peer(&joining).unwrap()), Ok(NodeId(4)));
     }
 
     #[test]
@@ -183,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_of_a_hello_stay_as_they_are_for_ever() {
-        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x02\x00");
-        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x02");
+        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x03\x00");
+        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x03");
     }
 }

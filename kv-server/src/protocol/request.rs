@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use raft_core::NodeId;
+use raft_core::{Change, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Outcome;
@@ -44,6 +44,16 @@ pub enum RequestBody {
         /// So many entries before its end stay, for servers that lag a little.
         kept: u64,
     },
+    /// Change who the members are, all at once. Only a leader does that.
+    ChangeMembers {
+        /// What becomes of whom.
+        changes: Vec<Change>,
+    },
+    /// Give leadership to another voter. Only a leader does that.
+    TransferLeadership {
+        /// To whom; if nobody is named, to the most suitable one.
+        to: Option<NodeId>,
+    },
 }
 
 /// A server's answer.
@@ -69,6 +79,10 @@ pub enum Answer {
         /// The last entry that it contains.
         last: u64,
     },
+    /// To `ChangeMembers`: the new members are in force, and committed.
+    MembersChanged,
+    /// To `TransferLeadership`: it has begun. Whether it came to its end, the status of the servers says.
+    TransferBegun,
 }
 
 /// Why a request was not served. All but [`Failure::OutcomeUnknown`] are definite: it had no effect and never will have.
@@ -124,6 +138,12 @@ pub struct Status {
     pub last_index: u64,
     /// The last index that its latest snapshot contains; 0 without one.
     pub snapshot: u64,
+    /// Who votes, as far as it knows.
+    pub voters: Vec<u64>,
+    /// In the middle of a change: who voted before it.
+    pub outgoing: Vec<u64>,
+    /// Who receives the log and does not vote.
+    pub learners: Vec<u64>,
     /// Keys in its state machine.
     pub keys: u64,
     /// Requests it has not answered yet.

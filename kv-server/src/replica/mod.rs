@@ -27,6 +27,7 @@
 mod core;
 mod held;
 mod io;
+mod members;
 mod reads;
 mod requests;
 mod snapshots;
@@ -40,8 +41,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::{
-    Apply, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, Proposed, ReadOutcome,
-    Recovered, Refused, StartError, Timing,
+    Apply, Config, Effects, Entry, Index, Input, Moment, NodeId, Payload, ReadOutcome, Recovered, StartError,
+    Timing,
 };
 use trace::Recorder;
 
@@ -51,12 +52,12 @@ pub use self::snapshots::SnapshotPolicy;
 use self::core::Core;
 use self::held::{Held, Waiting};
 use self::io::Ask;
+use self::members::Changes;
 use self::reads::Reads;
 use self::snapshots::Snapshotting;
 use self::writes::Writes;
-use crate::limits::{MAX_PENDING_READS, MAX_PENDING_WRITES};
-use crate::machine::{Command, MAX_KEY_BYTES, Machine};
-use crate::protocol::{Answer, Failure, RequestBody, Role, Status};
+use crate::machine::Machine;
+use crate::protocol::{Answer, Failure, Role, Status};
 
 /// What a [`Replica`] is told at its start, besides what it recovered.
 #[derive(Clone, Debug)]
@@ -92,6 +93,7 @@ pub struct Replica {
     writes: Writes,
     reads: Reads,
     snapshots: Snapshotting,
+    changes: Changes,
     /// Where clients reach the other servers, as these said.
     addresses: BTreeMap<NodeId, SocketAddr>,
     hold: Duration,
@@ -125,6 +127,7 @@ impl Replica {
             writes: Writes::default(),
             reads: Reads::default(),
             snapshots: Snapshotting::new(snapshots),
+            changes: Changes::default(),
             addresses: BTreeMap::new(),
             hold,
             stopping: false,
@@ -232,6 +235,7 @@ impl Replica {
             debug_assert_ne!(Some(abandoned.term), office, "an office that was lost is not held");
         }
         self.writes.abandon_unless(office, &mut out.answers);
+        self.changes.abandon_unless(office, &mut out.answers);
         if office.is_none() {
             self.reads.abort_confirmed(&mut self.arrived);
         }
@@ -256,6 +260,7 @@ impl Replica {
         };
         self.applied = entry.index;
         self.writes.applied(entry.position(), outcome, &mut out.answers);
+        self.changes.applied(entry, &mut out.answers);
     }
 
     fn settle_reads(&mut self, out: &mut ReplicaOutput) {
@@ -276,6 +281,7 @@ impl Replica {
         self.stopping = true;
         self.core.stop();
         self.writes.abandon_unless(None, &mut out.answers);
+        self.changes.abandon_unless(None, &mut out.answers);
         self.reads.abort_all(&mut self.arrived);
         self.held.release(&mut self.arrived);
         for waiting in self.arrived.drain(..) {
@@ -296,9 +302,16 @@ impl Replica {
             applied: raft.applied().0,
             last_index: raft.last().index.0,
             snapshot: raft.snapshot().map_or(0, |snapshot| snapshot.last.index.0),
+            voters: numbers(raft.membership().voters()),
+            outgoing: numbers(raft.membership().outgoing()),
+            learners: numbers(raft.membership().learners()),
             keys: self.machine.len() as u64,
             pending: (self.writes.len() + self.reads.len() + self.held.len()) as u64,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
+}
+
+fn numbers(ids: &[NodeId]) -> Vec<u64> {
+    ids.iter().map(|id| id.0).collect()
 }

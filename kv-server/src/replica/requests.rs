@@ -28,6 +28,8 @@ impl Replica {
             }
             _ if self.stopping => return out.answer(id, Err(Failure::Stopping)),
             RequestBody::TakeSnapshot { kept } => return self.snapshots.ask(id, kept),
+            RequestBody::ChangeMembers { changes } => return self.change_members(now, id, changes, out),
+            RequestBody::TransferLeadership { to } => return self.transfer(now, id, to, out),
             RequestBody::Get { key } if key.len() > MAX_KEY_BYTES => {
                 let reason =
                     format!("a key of {} bytes, where at most {MAX_KEY_BYTES} are allowed", key.len());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::rc::Rc;
 
 use raft_core::{Event, NodeId};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -29,7 +30,7 @@ pub(super) struct Inbox {
 pub(super) struct Driver {
     replica: Replica,
     clock: Clock,
-    links: Links,
+    links: Rc<Links>,
     jobs: mpsc::Sender<Job>,
     snapshots: SnapshotFiles,
     trace: Option<TraceFile>,
@@ -45,7 +46,7 @@ impl Driver {
     pub(super) fn new(
         replica: Replica,
         clock: Clock,
-        links: Links,
+        links: Rc<Links>,
         jobs: mpsc::Sender<Job>,
         snapshots: SnapshotFiles,
         trace: Option<TraceFile>,
@@ -187,8 +188,8 @@ impl Driver {
             self.snapshots.read(asked);
         }
         for outbound in out.send.drain(..) {
-            let Some(link) = self.links.get(&outbound.to) else { continue };
-            if link.try_send(outbound.message).is_err() && !self.unreachable.contains(&outbound.to) {
+            let is_sent = self.links.send(outbound.to, outbound.message);
+            if !is_sent && !self.unreachable.contains(&outbound.to) {
                 self.unreachable.push(outbound.to);
             }
         }

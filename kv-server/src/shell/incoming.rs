@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::Framed;
 
+use super::links::Links;
 use super::{Identity, sockets};
 use crate::limits::{
     HELLO_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_PEER_CONNECTIONS, MAX_PEER_FRAME_BYTES, RECONNECT_MAX,
@@ -20,6 +21,7 @@ use crate::replica::ReplicaInput;
 pub(super) async fn accept(
     listener: TcpListener,
     identity: Rc<Identity>,
+    links: Rc<Links>,
     inputs: mpsc::Sender<ReplicaInput>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_PEER_CONNECTIONS));
@@ -37,9 +39,9 @@ pub(super) async fn accept(
             tracing::warn!(%from, "too many connections of servers; closed this one");
             continue;
         };
-        let (identity, inputs) = (Rc::clone(&identity), inputs.clone());
+        let (identity, links, inputs) = (Rc::clone(&identity), Rc::clone(&links), inputs.clone());
         tokio::task::spawn_local(async move {
-            match serve(stream, &identity, &inputs).await {
+            match serve(stream, &identity, &links, &inputs).await {
                 Ok(()) => tracing::debug!(%from, "a server's connection ended"),
                 Err(error) => tracing::warn!(%from, %error, "closed a server's connection"),
             }
@@ -61,6 +63,7 @@ enum IncomingError {
 async fn serve(
     stream: TcpStream,
     identity: &Identity,
+    links: &Links,
     inputs: &mpsc::Sender<ReplicaInput>,
 ) -> Result<(), IncomingError> {
     sockets::prepare(&stream).map_err(FrameError::Io)?;
@@ -70,6 +73,10 @@ async fn serve(
     let first = timeout(HELLO_TIMEOUT, framed.next()).await.map_err(|_| IncomingError::Silent)?;
     let Some(hello) = first.transpose()? else { return Ok(()) };
     let checked = hello.check_peer(&config.cluster, config.id, |id| config.peers.contains_key(&id));
+    let checked = checked.and_then(|hello| match hello.peer_address {
+        Some(address) => links.introduce(hello.from, address).map(|()| hello),
+        None => Ok(hello),
+    });
     let welcome = Welcome { cluster: config.cluster.clone(), id: config.id };
     let welcome = checked.as_ref().map(|_| welcome).map_err(Clone::clone);
     timeout(HELLO_TIMEOUT, framed.send(&welcome)).await.map_err(|_| IncomingError::Silent)??;

@@ -1,6 +1,7 @@
 //! Outgoing connections: one for each other server, which only ever carries messages there. It is made again whenever it
 //! breaks; what it had not delivered is lost, and Raft is told.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -19,28 +20,60 @@ use tokio_util::codec::{Encoder, FramedRead};
 
 use super::Identity;
 use crate::limits::{
-    CONNECT_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_PEER_FRAME_BYTES, PEER_QUEUE_MESSAGES, RECONNECT_MAX,
-    RECONNECT_MIN, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
+    CONNECT_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_KNOWN_SERVERS, MAX_PEER_FRAME_BYTES, PEER_QUEUE_MESSAGES,
+    RECONNECT_MAX, RECONNECT_MIN, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
 };
 use crate::protocol::{Codec, FrameError, Hello, PeerHello, PeerMessage, Rejection, Welcome};
 use crate::replica::ReplicaInput;
 
-/// Where to put messages for each peer.
-pub(super) type Links = BTreeMap<NodeId, mpsc::Sender<PeerMessage>>;
-
 type Replies = FramedRead<OwnedReadHalf, Codec<Result<Welcome, Rejection>, ()>>;
 
-/// Starts a task for each peer.
-pub(super) fn start(identity: &Rc<Identity>, inputs: &mpsc::Sender<ReplicaInput>) -> Links {
-    let link = |(&peer, &address): (&NodeId, &SocketAddr)| {
+/// Where to put messages for each other server. Those of the settings are known from the start; others are known from when
+/// they call and say where they are (a server that joins).
+pub(super) struct Links {
+    identity: Rc<Identity>,
+    inputs: mpsc::Sender<ReplicaInput>,
+    known: RefCell<BTreeMap<NodeId, (SocketAddr, mpsc::Sender<PeerMessage>)>>,
+}
+
+impl Links {
+    /// Starts a task for each peer of the settings.
+    pub(super) fn start(identity: &Rc<Identity>, inputs: &mpsc::Sender<ReplicaInput>) -> Rc<Links> {
+        let (known, inputs) = (RefCell::default(), inputs.clone());
+        let links = Links { identity: Rc::clone(identity), inputs, known };
+        for (&peer, &address) in &identity.config.peers {
+            links.connect(peer, address);
+        }
+        Rc::new(links)
+    }
+
+    /// Puts a message where it is sent from. False if it is lost.
+    pub(super) fn send(&self, to: NodeId, message: PeerMessage) -> bool {
+        self.known.borrow().get(&to).is_some_and(|(_, link)| link.try_send(message).is_ok())
+    }
+
+    /// A server has called that is to be reached there. The settings know better; where a server has moved, its old link ends.
+    pub(super) fn introduce(&self, peer: NodeId, address: SocketAddr) -> Result<(), Rejection> {
+        let known = self.known.borrow().get(&peer).map(|(address, _)| *address);
+        if known == Some(address) || self.identity.config.peers.contains_key(&peer) {
+            return Ok(());
+        }
+        if known.is_none() && self.known.borrow().len() >= MAX_KNOWN_SERVERS {
+            return Err(Rejection::TooManyServers);
+        }
+        tracing::info!(peer = peer.0, %address, "a server has introduced itself");
+        self.connect(peer, address);
+        Ok(())
+    }
+
+    fn connect(&self, peer: NodeId, address: SocketAddr) {
         let (sender, queue) = mpsc::channel(PEER_QUEUE_MESSAGES);
-        let (identity, inputs) = (Rc::clone(identity), inputs.clone());
+        let (identity, inputs) = (Rc::clone(&self.identity), self.inputs.clone());
         let (pause, reported) = (RECONNECT_MIN, false);
         let link = Link { identity, peer, address, inputs, queue, pause, reported };
         tokio::task::spawn_local(link.run());
-        (peer, sender)
-    };
-    identity.config.peers.iter().map(link).collect()
+        self.known.borrow_mut().insert(peer, (address, sender));
+    }
 }
 
 /// Why a connection ended.
@@ -88,6 +121,9 @@ impl Link {
             }
             // What waits was meant for a moment that has passed; Raft says it again in a better way.
             while self.queue.try_recv().is_ok() {}
+            if self.queue.is_closed() {
+                return;
+            }
             let _ = self.inputs.try_send(ReplicaInput::Unreachable(self.peer));
             sleep(self.pause).await;
             self.pause = (self.pause * 2).min(RECONNECT_MAX);
@@ -105,12 +141,13 @@ impl Link {
         let stream = connecting.map_err(|_| LinkError::ConnectTimeout)??;
         super::sockets::prepare(&stream)?;
         let (read, mut write) = stream.into_split();
-        let Identity { config, client_address } = &*self.identity;
+        let Identity { config, client_address, peer_address } = &*self.identity;
         let hello = PeerHello {
             cluster: config.cluster.clone(),
             from: config.id,
             to: self.peer,
             client_address: *client_address,
+            peer_address: *peer_address,
         };
         let hello = Hello::of_peer(&hello).map_err(|reason| FrameError::Malformed { length: 0, reason })?;
         let mut buffer = BytesMut::new();

@@ -53,6 +53,7 @@ use crate::wal::{Wal, WalError, WalOptions};
 
 use self::clock::Clock;
 use self::driver::{Driver, Inbox};
+use self::links::Links;
 use self::snapshot_files::SnapshotFiles;
 use self::trace_file::TraceFile;
 
@@ -103,6 +104,8 @@ struct Identity {
     config: ServerConfig,
     /// Where clients reach this server.
     client_address: Option<SocketAddr>,
+    /// Where servers reach this server.
+    peer_address: Option<SocketAddr>,
 }
 
 /// Runs a server until `stop` is ready, then ends it gracefully: what is pending is answered, the log is synced.
@@ -154,15 +157,22 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
     let own_address = ReplicaInput::PeerAddress { peer: config.id, address: client_address };
     replica.handle(clock.now(), [own_address], &mut out);
 
-    let identity = Rc::new(Identity { client_address, config });
+    let peer_bound = peer_listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
+    let peer_address = config.peer_advertise.or(peer_bound);
+    let identity = Rc::new(Identity { client_address, peer_address, config });
     let log = log_writer::start(wal, outstanding_writes, identity.config.seeded)?;
     let (peer_inputs, from_peers) = mpsc::channel(INPUT_QUEUE);
     let (client_inputs, from_clients) = mpsc::channel(INPUT_QUEUE);
     let files = Snapshots::new(&identity.config.data_dir, cluster_number(&identity.config.cluster));
     let (snapshots, from_snapshots) = SnapshotFiles::new(files);
     let inbox = Inbox { from_log: log.reports, from_snapshots, from_peers, from_clients };
-    let links = links::start(&identity, &peer_inputs);
-    tokio::task::spawn_local(incoming::accept(peer_listener, Rc::clone(&identity), peer_inputs));
+    let links = Links::start(&identity, &peer_inputs);
+    tokio::task::spawn_local(incoming::accept(
+        peer_listener,
+        Rc::clone(&identity),
+        Rc::clone(&links),
+        peer_inputs,
+    ));
     let connections = tokio_util::task::TaskTracker::new();
     let accepting = tokio::task::spawn_local(clients::accept(
         client_listener,
@@ -186,8 +196,10 @@ async fn listen(whom: &'static str, address: SocketAddr) -> Result<TcpListener, 
 }
 
 fn replica_options(config: &ServerConfig, boot: u64) -> ReplicaOptions {
-    let voters = config.peers.keys().copied().chain([config.id]);
-    let mut core = Config::new(config.id, voters);
+    let mut core = match &config.founders {
+        Some(founders) => Config::new(config.id, founders.iter().copied()),
+        None => Config::joining(config.id),
+    };
     core.limits.append_bytes = MAX_APPEND_BYTES;
     core.limits.append_entries = MAX_APPEND_ENTRIES;
     core.mutant = core_mutant(config.seeded);

@@ -56,3 +56,23 @@ fn k09_a_segment_that_cannot_be_started_is_the_end() {
     assert!(matches!(wal.append(&batch(1)), Err(WalError::Io { action: "create", .. })));
     assert_poisoned(&mut wal);
 }
+
+#[test]
+fn nothing_is_removed_before_the_log_says_that_a_snapshot_stands_for_it() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let options = WalOptions { segment_bytes: 1, ..WalOptions::new(NodeId(1)) };
+    let (mut wal, _) = Wal::open(dir.path(), options).unwrap();
+    for index in 1..=3 {
+        wal.append(&batch(index)).unwrap();
+        wal.sync().unwrap();
+    }
+    let last = Position { index: Index(3), term: Term(1) };
+    let membership = std::sync::Arc::new(raft_core::Membership::new([NodeId(1)]));
+    wal.snapshots.take(&SnapshotMeta { last, membership }, &()).unwrap();
+    assert!(wal.append_snapshot(last).unwrap());
+    wal.active.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert!(matches!(wal.sync(), Err(WalError::Io { action: "write", .. })));
+    drop(wal);
+    let (_, recovered) = Wal::open(dir.path(), options).unwrap();
+    assert_eq!((recovered.snapshot, recovered.entries.len()), (None, 3));
+}

@@ -79,6 +79,17 @@ impl Cluster {
         cluster
     }
 
+    /// Another server, which knows those that are there already and waits to be taken in.
+    pub(crate) fn join(&mut self) -> u64 {
+        let addresses = free_addresses(2);
+        let id = self.servers.keys().max().unwrap() + 1;
+        let server = Server { peer_address: addresses[0], client_address: addresses[1], process: None };
+        self.servers.insert(id, server);
+        let mut command = self.command(id, addresses[0], addresses[1]);
+        self.servers.get_mut(&id).unwrap().process = Some(command.arg("--join").spawn().unwrap());
+        id
+    }
+
     pub(crate) fn ids(&self) -> Vec<u64> {
         self.servers.keys().copied().collect()
     }

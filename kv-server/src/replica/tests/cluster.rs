@@ -53,6 +53,7 @@ pub(super) struct Cluster {
     machine: Machine,
     /// What servers are told that start from now on.
     pub(super) policy: SnapshotPolicy,
+    pub(super) unapplied_entries: usize,
 }
 
 impl Server {
@@ -124,6 +125,7 @@ impl Cluster {
             last_request: 0,
             machine,
             policy: SnapshotPolicy::default(),
+            unapplied_entries: 4,
         };
         cluster.ids().into_iter().for_each(|id| cluster.restart(id));
         cluster
@@ -152,13 +154,14 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let voters = self.ids();
         let (now, machine, snapshots) = (self.now, self.machine.clone(), self.policy);
+        let unapplied = self.unapplied_entries;
         let server = self.servers.get_mut(&id).unwrap();
         server.boot += 1;
         server.disk_is_slow = false;
         server.unreported.clear();
         server.deadline = None;
         let mut config = Config::new(id, voters);
-        config.limits.unapplied_entries = 4;
+        config.limits.unapplied_entries = unapplied;
         let seed = id.0 * 1000 + server.boot;
         let options = ReplicaOptions { config, timing: TIMING, seed, hold: HOLD, snapshots, recorder: None };
         let (hard_state, entries) = (server.hard_state, server.entries.clone());
