@@ -59,3 +59,4 @@ pub mod stats;
 pub mod store;
 pub mod traces;
 pub mod units;
+mod verbs;

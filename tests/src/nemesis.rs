@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::schedule::{Fault, Kind, LinkId, NodeId, Planned, Schedule, Victims};
 use crate::units::millis;
+use crate::verbs;
 
 /// A fault as it really happened.
 #[derive(Clone, Debug, Serialize)]
@@ -114,7 +115,11 @@ impl Nemesis {
     async fn inject(&self, planned: &Planned, start: Instant) -> anyhow::Result<Injected> {
         let leader = if planned.fault.needs_leader() { self.observer.leader().await } else { None };
         let (nodes, links) = match &planned.fault {
-            Fault::Kill(victims) | Fault::Pause(victims) => (victims.resolve(leader), Vec::new()),
+            Fault::Kill(victims)
+            | Fault::Pause(victims)
+            | Fault::Compact(victims)
+            | Fault::Members(victims) => (victims.resolve(leader), Vec::new()),
+            Fault::Transfer(to) => (vec![*to], Vec::new()),
             Fault::Partition(shape) => (Vec::new(), shape.links(self.cluster.nodes().len() as u64, leader)),
             Fault::Latency { links, .. } => (Vec::new(), links.clone()),
         };
@@ -142,6 +147,11 @@ impl Nemesis {
                 };
                 self.each_link(&fault.links, |link| link.slow(Some(latency)));
             }
+            Fault::Transfer(_) | Fault::Compact(_) | Fault::Members(_) => {
+                let done = verbs::ask(&self.cluster, fault.kind, &fault.nodes).await;
+                fault.effective = done.count > 0;
+                fault.errors = done.errors;
+            }
         }
         Ok(fault)
     }
@@ -159,10 +169,12 @@ impl Nemesis {
             }
             Kind::Partition => self.each_link(&fault.links, crate::link::Link::mend),
             Kind::Latency => self.each_link(&fault.links, |link| link.slow(None)),
+            Kind::Transfer | Kind::Compact => {}
+            Kind::Members => fault.errors.extend(verbs::take_in(&self.cluster, &fault.nodes).await.errors),
         }
         fault.traffic = self.cluster.traffic(&fault.links).since(&fault.traffic);
         match fault.kind {
-            Kind::Kill | Kind::Pause => {}
+            Kind::Kill | Kind::Pause | Kind::Transfer | Kind::Compact | Kind::Members => {}
             Kind::Partition => {
                 fault.effective = fault.traffic.held_bytes + fault.traffic.held_connections > 0
             }
@@ -229,6 +241,8 @@ fn otherwise(fault: &Fault) -> Option<NodeId> {
     use crate::schedule::Shape;
     let (Fault::Kill(victims)
     | Fault::Pause(victims)
+    | Fault::Compact(victims)
+    | Fault::Members(victims)
     | Fault::Partition(Shape::Isolate(victims) | Shape::Outbound(victims) | Shape::Inbound(victims))) = fault
     else {
         return None;

@@ -277,7 +277,7 @@ impl RunResults {
 
     fn faults(&self) -> String {
         let count = |kind: Kind| self.nemesis.faults.iter().filter(|fault| fault.kind == kind).count();
-        let kinds = [Kind::Kill, Kind::Pause, Kind::Partition, Kind::Latency];
+        let kinds = Kind::ALL;
         let parts: Vec<String> = kinds
             .iter()
             .filter(|kind| count(**kind) > 0)

@@ -138,6 +138,13 @@ pub enum Fault {
         /// The most by which the delay varies up or down, in milliseconds.
         jitter_ms: u64,
     },
+    /// Leadership is handed over to this server. There is nothing to heal.
+    Transfer(NodeId),
+    /// These servers take a snapshot and let go of their whole log, so that whoever lags needs the snapshot. There is nothing
+    /// to heal.
+    Compact(Victims),
+    /// These servers leave the cluster, one after the other, and go on running; healed by taking them in again.
+    Members(Victims),
 }
 
 impl Fault {
@@ -149,6 +156,9 @@ impl Fault {
             Fault::Pause(_) => Kind::Pause,
             Fault::Partition(_) => Kind::Partition,
             Fault::Latency { .. } => Kind::Latency,
+            Fault::Transfer(_) => Kind::Transfer,
+            Fault::Compact(_) => Kind::Compact,
+            Fault::Members(_) => Kind::Members,
         }
     }
 
@@ -156,9 +166,12 @@ impl Fault {
     #[must_use]
     pub fn needs_leader(&self) -> bool {
         match self {
-            Fault::Kill(victims) | Fault::Pause(victims) => victims.is_leader(),
+            Fault::Kill(victims)
+            | Fault::Pause(victims)
+            | Fault::Compact(victims)
+            | Fault::Members(victims) => victims.is_leader(),
             Fault::Partition(shape) => shape.needs_leader(),
-            Fault::Latency { .. } => false,
+            Fault::Latency { .. } | Fault::Transfer(_) => false,
         }
     }
 }
@@ -175,9 +188,37 @@ pub enum Kind {
     Partition,
     /// Slow links.
     Latency,
+    /// Leadership handed over.
+    Transfer,
+    /// Snapshots taken, logs let go of.
+    Compact,
+    /// Servers that leave and come back.
+    Members,
+}
+
+/// What a fault is done to. Two faults of a sort never overlap: they would heal each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Processes.
+    Processes,
+    /// Links between them.
+    Links,
+    /// Nothing: the cluster is asked for something that a healthy one does.
+    Verbs,
 }
 
 impl Kind {
+    /// Every family.
+    pub const ALL: [Kind; 7] = [
+        Kind::Kill,
+        Kind::Pause,
+        Kind::Partition,
+        Kind::Latency,
+        Kind::Transfer,
+        Kind::Compact,
+        Kind::Members,
+    ];
+
     /// The name used on the command line, in histories and in results.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -186,13 +227,26 @@ impl Kind {
             Kind::Pause => "pause",
             Kind::Partition => "partition",
             Kind::Latency => "latency",
+            Kind::Transfer => "transfer",
+            Kind::Compact => "compact",
+            Kind::Members => "members",
         }
     }
 
-    /// Whether the fault hits processes (and not links).
+    /// What it is done to.
     #[must_use]
-    pub fn hits_processes(self) -> bool {
-        matches!(self, Kind::Kill | Kind::Pause)
+    pub fn sort(self) -> Sort {
+        match self {
+            Kind::Kill | Kind::Pause => Sort::Processes,
+            Kind::Partition | Kind::Latency => Sort::Links,
+            Kind::Transfer | Kind::Compact | Kind::Members => Sort::Verbs,
+        }
+    }
+
+    /// Whether no other fault may overlap it. A server cannot be taken in again while too many others are down.
+    #[must_use]
+    pub fn is_alone(self) -> bool {
+        self == Kind::Members
     }
 }
 
@@ -247,6 +301,11 @@ enum Recipe {
     LeaderDeaf,
     SlowSome,
     SlowAll,
+    TransferAnywhere,
+    CompactSome,
+    CompactAll,
+    RemoveOne,
+    RemoveLeader,
 }
 
 /// The faults a run may use, from `--nemesis kill,pause,partition`.
@@ -275,6 +334,9 @@ const NAMES: &[(&str, &[Recipe])] = &[
     ("isolate", &[Recipe::IsolateLeader, Recipe::IsolateOne]),
     ("one-way", &[Recipe::OneWayPair, Recipe::LeaderMute, Recipe::LeaderDeaf]),
     ("latency", &[Recipe::SlowSome, Recipe::SlowAll]),
+    ("transfer", &[Recipe::TransferAnywhere]),
+    ("compact", &[Recipe::CompactSome, Recipe::CompactAll]),
+    ("members", &[Recipe::RemoveOne, Recipe::RemoveLeader]),
 ];
 const KILL: &[Recipe] =
     &[Recipe::KillOne, Recipe::KillMinority, Recipe::KillMajority, Recipe::KillAll, Recipe::KillLeader];
@@ -285,8 +347,8 @@ impl Nemeses {
     #[must_use]
     pub fn all() -> Nemeses {
         let mut all = Nemeses { names: Vec::new(), recipes: Vec::new() };
-        for name in ["kill", "pause", "partition", "latency"] {
-            all.add(name);
+        for kind in Kind::ALL {
+            all.add(kind.name());
         }
         all
     }
@@ -377,6 +439,9 @@ impl fmt::Display for Fault {
             Fault::Latency { links, delay_ms, jitter_ms } => {
                 write!(f, "slow {} links by {delay_ms}±{jitter_ms} ms", links.len())
             }
+            Fault::Transfer(to) => write!(f, "hand leadership over to n{to}"),
+            Fault::Compact(victims) => write!(f, "compact {victims}"),
+            Fault::Members(victims) => write!(f, "remove {victims}"),
         }
     }
 }

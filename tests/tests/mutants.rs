@@ -153,7 +153,8 @@ async fn call(address: SocketAddr, from: NodeId) -> Framed<TcpStream, Codec<(), 
     };
     let codec = Codec::<Result<Welcome, Rejection>, Hello>::new(MAX_HELLO_FRAME_BYTES);
     let mut framed = Framed::new(stream, codec);
-    let hello = PeerHello { cluster: CLUSTER.to_owned(), from, to: VOTER, client_address: None };
+    let hello =
+        PeerHello { cluster: CLUSTER.to_owned(), from, to: VOTER, client_address: None, peer_address: None };
     framed.send(&Hello::of_peer(&hello).unwrap()).await.unwrap();
     framed.next().await.unwrap().unwrap().unwrap();
     Framed::new(framed.into_inner(), Codec::new(MAX_PEER_FRAME_BYTES))

@@ -28,7 +28,8 @@ Examples:
   plumbline run --nodes 3 --time-limit 10s --nemesis none
   plumbline run --seed 42 --nemesis kill,pause,partition --test-count 5 --json
 
-Faults for --nemesis: kill, pause, partition (or only halves, isolate, one-way of it), latency; all, none.
+Faults for --nemesis: kill, pause, partition (or only halves, isolate, one-way of it), latency; and what the cluster
+is asked for: transfer (of leadership), compact (snapshots), members (one leaves and comes back); all, none.
 Results are left in store/<test>/<time>/, with store/latest beside them.
 Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 

@@ -6,7 +6,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Fault, Kind, Nemeses, NodeId, Planned, Recipe, Schedule, Shape, Victims, all_links};
+use super::{Fault, Kind, Nemeses, NodeId, Planned, Recipe, Schedule, Shape, Sort, Victims, all_links};
 use crate::units::millis;
 
 /// The stream of the seed that faults are drawn from. Operations have streams of their own (see
@@ -24,7 +24,7 @@ const CALM_END_MS: u64 = 3_000;
 const FAULT_MS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
 /// How long the quiet between two faults lasts.
 const QUIET_MS: std::ops::RangeInclusive<u64> = 1_000..=4_000;
-/// One fault in so many is joined by one of the other sort (processes, links) that overlaps it.
+/// One fault in so many is joined by one of another sort that overlaps it.
 const OVERLAP_ONE_IN: u32 = 4;
 
 /// Draws the faults of a run: the same seed, cluster size, length and choice of faults give the same plan.
@@ -44,11 +44,12 @@ pub fn plan(seed: u64, nodes: u64, time_limit: Duration, nemeses: &Nemeses) -> S
         if over > end {
             break;
         }
-        let processes = fault.kind().hits_processes();
+        let first = fault.kind();
         faults.push(Planned { at_ms, duration_ms, fault });
-        // Only a process fault and a link fault may overlap: two of a sort would heal each other.
+        // Two of a sort would heal each other.
+        let may_join = |kind: Kind| kind.sort() != first.sort() && !kind.is_alone() && !first.is_alone();
         if rng.random_ratio(1, OVERLAP_ONE_IN)
-            && let Some(fault) = deck.draw(&mut rng, |kind| kind.hits_processes() != processes)
+            && let Some(fault) = deck.draw(&mut rng, may_join)
         {
             let at_ms = rng.random_range(at_ms..=over);
             let duration_ms = pace.scaled(rng.random_range(FAULT_MS));
@@ -86,8 +87,9 @@ impl Deck {
         let mut families: Vec<(Kind, Vec<Recipe>, Vec<Recipe>)> = Vec::new();
         for recipe in &nemeses.recipes {
             let kind = recipe.kind();
-            if nodes < 2 && !kind.hits_processes() {
-                continue; // One server has no links.
+            // One server has no links, and nobody to hand over to or to leave behind.
+            if nodes < 2 && kind.sort() != Sort::Processes && kind != Kind::Compact {
+                continue;
             }
             match families.iter_mut().find(|(known, ..)| *known == kind) {
                 Some((_, recipes, _)) => recipes.push(*recipe),
@@ -130,6 +132,9 @@ impl Recipe {
             | Recipe::LeaderMute
             | Recipe::LeaderDeaf => Kind::Partition,
             Recipe::SlowSome | Recipe::SlowAll => Kind::Latency,
+            Recipe::TransferAnywhere => Kind::Transfer,
+            Recipe::CompactSome | Recipe::CompactAll => Kind::Compact,
+            Recipe::RemoveOne | Recipe::RemoveLeader => Kind::Members,
         }
     }
 
@@ -164,6 +169,11 @@ impl Recipe {
                 let jitter_ms = rng.random_range(0..=delay_ms);
                 Fault::Latency { links: sample(&links, count, rng), delay_ms, jitter_ms }
             }
+            Recipe::TransferAnywhere => Fault::Transfer(rng.random_range(1..=nodes)),
+            Recipe::CompactSome => Fault::Compact(some(majority, rng)),
+            Recipe::CompactAll => Fault::Compact(Victims::Nodes((1..=nodes).collect())),
+            Recipe::RemoveOne => Fault::Members(some(1, rng)),
+            Recipe::RemoveLeader => Fault::Members(leader(rng)),
         }
     }
 }
@@ -206,7 +216,7 @@ mod tests {
         for seed in 0..20 {
             let plan = plan(seed, 5, MINUTE, &Nemeses::all());
             let kinds: BTreeSet<Kind> = plan.faults.iter().map(|planned| planned.fault.kind()).collect();
-            assert_eq!(kinds.len(), 4, "seed {seed}: {kinds:?}");
+            assert_eq!(kinds.len(), Kind::ALL.len(), "seed {seed}: {kinds:?}");
         }
         let long = plan(1, 5, Duration::from_secs(3_600), &Nemeses::all());
         assert!(
@@ -214,6 +224,7 @@ mod tests {
         );
         assert!(long.faults.iter().any(|p| matches!(&p.fault, Fault::Pause(Victims::Leader { .. }))));
         assert!(long.faults.iter().any(|p| matches!(&p.fault, Fault::Partition(Shape::Inbound(_)))));
+        assert!(long.faults.iter().any(|p| matches!(&p.fault, Fault::Members(Victims::Leader { .. }))));
     }
 
     #[test]
@@ -234,13 +245,19 @@ mod tests {
         for (seed, nodes, secs) in [(1, 1, 60), (2, 2, 60), (3, 3, 5), (4, 5, 600), (5, 7, 1), (6, 9, 60)] {
             let plan = plan(seed, nodes, Duration::from_secs(secs), &Nemeses::all());
             assert!(!plan.faults.is_empty(), "seed {seed}");
-            for sort in [true, false] {
+            for sort in [Sort::Processes, Sort::Links, Sort::Verbs] {
                 let mut free_at = 0;
-                for p in plan.faults.iter().filter(|p| p.fault.kind().hits_processes() == sort) {
+                for p in plan.faults.iter().filter(|p| p.fault.kind().sort() == sort) {
                     assert!(p.at_ms >= free_at, "seed {seed}: {p:?} starts before {free_at}");
                     free_at = p.at_ms + p.duration_ms;
                     assert!(free_at < secs * 1_000, "seed {seed}: {p:?}");
                 }
+            }
+            for alone in plan.faults.iter().filter(|p| p.fault.kind().is_alone()) {
+                let overlap = |p: &&Planned| {
+                    p.at_ms < alone.at_ms + alone.duration_ms && alone.at_ms < p.at_ms + p.duration_ms
+                };
+                assert_eq!(plan.faults.iter().filter(overlap).count(), 1, "seed {seed}: {alone:?}");
             }
         }
     }
