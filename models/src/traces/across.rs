@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use raft_core::{Index, Membership, NodeId, Term};
 use rustc_hash::FxHashMap;
 
-use super::chain::Link;
 use super::facts::{Applied, COMPLETE, Commit, Facts};
 use super::messages::{self, Checked};
+use super::snapshots;
 use super::verdict::{Place, TraceFinding, Validated};
 use crate::check::Verdict;
 use crate::property::Law;
@@ -22,7 +22,8 @@ pub(super) fn judge(mut all: Vec<Facts>) -> Validated {
     election_safety(&all, &mut findings);
     log_matching(&all, &mut findings);
     let committed = state_machine_safety(&all, &mut findings);
-    leader_completeness(&all, &committed, &mut findings);
+    snapshots::are_true(&all, &committed, &mut findings);
+    leader_completeness(&all, &by_when(&all, &committed), &mut findings);
     let is_excused = |id: NodeId| cut.contains(&id) || all.iter().any(|f| f.id == Some(id) && f.is_partial);
     durability(&all, is_excused, &mut findings);
     findings.sort_by_key(|finding| !finding.is_violation);
@@ -40,6 +41,7 @@ pub(super) fn judge(mut all: Vec<Facts>) -> Validated {
         inputs: sum(|facts| facts.inputs),
         messages: matched,
         elections: sum(|facts| facts.elections.len() as u64),
+        installs: sum(Facts::installs),
         committed: committed.len() as u64,
         bytes: sum(|facts| facts.bytes),
         seconds: 0.0,
@@ -47,7 +49,7 @@ pub(super) fn judge(mut all: Vec<Facts>) -> Validated {
     }
 }
 
-fn violation(law: Law, what: String, place: Place) -> TraceFinding {
+pub(super) fn violation(law: Law, what: String, place: Place) -> TraceFinding {
     TraceFinding { rule: law.name(), is_violation: true, what, place: Some(place) }
 }
 
@@ -116,52 +118,67 @@ fn log_matching(all: &[Facts], findings: &mut Vec<TraceFinding>) {
 
 /// What was committed at an index, and in which term at the latest.
 #[derive(Clone, Copy)]
-struct Committed {
-    link: Link,
+pub(super) struct Committed {
+    pub(super) term: Term,
     in_term: Term,
 }
 
-/// All servers apply the same at each index (§5.4.3). Returns what that is.
-fn state_machine_safety(all: &[Facts], findings: &mut Vec<TraceFinding>) -> Vec<Committed> {
-    let length = all.iter().map(|facts| facts.applied.len()).max().unwrap_or(0);
-    let mut committed: Vec<Committed> = Vec::with_capacity(length);
-    let mut is_broken = false;
-    for at in 0..length {
-        let mut first: Option<(&Facts, Applied)> = None;
-        let mut in_term = Term::LIMIT;
-        for facts in all {
-            let Some(applied) = facts.applied.get(at).copied() else { continue };
-            in_term = in_term.min(applied.in_term);
-            let (other, known) = *first.get_or_insert((facts, applied));
-            if known.link != applied.link && !is_broken {
-                // Whatever comes after it differs as well.
-                is_broken = true;
-                let what = format!("applies another entry {} than {}", at + 1, other.place(known.record));
-                findings.push(violation(Law::StateMachineSafety, what, facts.place(applied.record)));
+/// All servers apply the same at each index (§5.4.3). Returns what that is; where all had a snapshot instead, nothing.
+fn state_machine_safety(all: &[Facts], findings: &mut Vec<TraceFinding>) -> BTreeMap<Index, Committed> {
+    let mut known: BTreeMap<Index, (&Facts, Applied)> = BTreeMap::new();
+    let mut broken: Option<(Index, &Facts, u64)> = None;
+    for facts in all {
+        for (index, applied) in &facts.applied {
+            let (_, first) = known.entry(*index).or_insert((facts, *applied));
+            first.in_term = first.in_term.min(applied.in_term);
+            if first.link != applied.link && broken.is_none_or(|(least, ..)| *index < least) {
+                broken = Some((*index, facts, applied.record));
             }
         }
-        committed.extend(first.map(|(_, known)| Committed { link: known.link, in_term }));
+    }
+    // Whatever comes after it may differ as well.
+    if let Some((index, facts, record)) = broken
+        && let Some((other, first)) = known.get(&index)
+    {
+        let what = format!("applies another entry {index} than {}", other.place(first.record));
+        findings.push(violation(Law::StateMachineSafety, what, facts.place(record)));
+    }
+    let committed =
+        |(_, Applied { link, in_term, .. }): (&Facts, Applied)| Committed { term: link.term, in_term };
+    known.into_iter().map(|(index, applied)| (index, committed(applied))).collect()
+}
+
+/// What was committed by when: what was applied, and the last entries of snapshots that leaders sent.
+fn by_when(all: &[Facts], applied: &BTreeMap<Index, Committed>) -> Vec<(Index, Committed)> {
+    let mut committed = applied.clone();
+    for snapshot in all.iter().flat_map(|facts| &facts.snapshots) {
+        let Some(in_term) = snapshot.in_term else { continue };
+        let last = Committed { term: snapshot.last.term, in_term };
+        let entry = committed.entry(snapshot.last.index).or_insert(last);
+        entry.in_term = entry.in_term.min(in_term);
     }
     // Where an entry is committed, those before it are.
     let mut least = Term::LIMIT;
-    for entry in committed.iter_mut().rev() {
+    for entry in committed.values_mut().rev() {
         least = least.min(entry.in_term);
         entry.in_term = least;
     }
-    committed
+    committed.into_iter().collect()
 }
 
 /// Who is elected has what was committed in earlier terms (§5.4.1), whenever it was elected.
-fn leader_completeness(all: &[Facts], committed: &[Committed], findings: &mut Vec<TraceFinding>) {
+fn leader_completeness(all: &[Facts], committed: &[(Index, Committed)], findings: &mut Vec<TraceFinding>) {
     for facts in all {
         for election in &facts.elections {
-            let due = committed.partition_point(|entry| entry.in_term < election.term);
-            let Some(last) = due.checked_sub(1).and_then(|last| committed.get(last)) else { continue };
+            let due = committed.partition_point(|(_, entry)| entry.in_term < election.term);
+            let Some((index, last)) = due.checked_sub(1).and_then(|last| committed.get(last)) else {
+                continue;
+            };
             // By log matching, the one term tells that all before it is there, too.
-            if election.term_at(Index(due as u64)) != Some(last.link.term) {
+            if !election.holds(*index, last.term) {
                 let what = format!(
-                    "elected in term {} without entry {due} of term {}, which was committed in term {}",
-                    election.term, last.link.term, last.in_term
+                    "elected in term {} without entry {index} of term {}, which was committed in term {}",
+                    election.term, last.term, last.in_term
                 );
                 findings.push(violation(Law::LeaderCompleteness, what, facts.place(election.record)));
             }
@@ -173,7 +190,7 @@ fn leader_completeness(all: &[Facts], committed: &[Committed], findings: &mut Ve
 fn durability(all: &[Facts], is_excused: impl Fn(NodeId) -> bool, findings: &mut Vec<TraceFinding>) {
     for facts in all {
         let lacking =
-            facts.commits.iter().find_map(|commit| Some((commit, lacks(all, facts, commit, &is_excused)?)));
+            facts.commits.iter().find_map(|commit| Some((commit, lacks(all, commit, &is_excused)?)));
         if let Some((commit, (index, holders))) = lacking {
             let what = format!("commits entry {index}, which only the disks of {holders:?} ever held");
             findings.push(violation(Law::DurableCommit, what, facts.place(commit.record)));
@@ -181,30 +198,21 @@ fn durability(all: &[Facts], is_excused: impl Fn(NodeId) -> bool, findings: &mut
     }
 }
 
-/// The first entry of a commitment that no quorum held, and who did.
+/// The first entry of a commitment that no quorum held, by itself or in a snapshot, and who did.
 fn lacks(
     all: &[Facts],
-    leader: &Facts,
     commit: &Commit,
     is_excused: impl Fn(NodeId) -> bool,
 ) -> Option<(Index, Vec<NodeId>)> {
-    for index in (commit.first.0..=commit.last.0).map(Index) {
-        // What a leader commits it applies at once; what it did not apply is not known.
-        let at = usize::try_from(index.previous().0).ok()?;
-        let link = leader.applied.get(at)?.link;
+    (commit.first.0..).map(Index).zip(&commit.entries).find_map(|(index, link)| {
         let holds = |id: &NodeId| {
             let server = all.iter().find(|facts| facts.id == Some(*id));
-            let seen = server.and_then(|server| server.entries.get(&(index, link.term)));
-            is_excused(*id)
-                || server.is_none()
-                || seen.is_some_and(|seen| seen.is_durable && seen.hash == link.hash)
+            is_excused(*id) || server.is_none_or(|server| server.held(index, *link))
         };
         let majority = |voters: &[NodeId]| {
             voters.is_empty() || voters.iter().filter(|id| holds(id)).count() > voters.len() / 2
         };
-        if !(majority(commit.members.voters()) && majority(commit.members.outgoing())) {
-            return Some((index, commit.members.members().filter(holds).collect()));
-        }
-    }
-    None
+        let is_kept = majority(commit.members.voters()) && majority(commit.members.outgoing());
+        (!is_kept).then(|| (index, commit.members.members().filter(holds).collect()))
+    })
 }

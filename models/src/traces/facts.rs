@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use raft_core::{Index, Membership, NodeId, Term};
+use raft_core::{Index, Membership, NodeId, Position, Term};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::chain::Link;
+use super::snapshots::Snapshot;
+use super::stored::Kept;
 use super::verdict::{Place, TraceFinding};
 use crate::property::Law;
 
@@ -33,15 +35,20 @@ pub(super) struct Applied {
 pub(super) struct Election {
     pub(super) term: Term,
     pub(super) record: u64,
-    /// The log it was won with: where each term's entries end.
+    /// The last entry that a snapshot stood for in the log it was won with.
+    pub(super) base: Position,
+    /// Where each term's entries end in that log.
     pub(super) log: Vec<(Term, Index)>,
 }
 
 impl Election {
-    /// The term of the entry at an index of that log.
-    pub(super) fn term_at(&self, index: Index) -> Option<Term> {
+    /// Whether that log had this entry. What the snapshot stands for it had, if that is a true one, which is another law.
+    pub(super) fn holds(&self, index: Index, term: Term) -> bool {
+        if index <= self.base.index {
+            return index < self.base.index || term == self.base.term;
+        }
         let run = self.log.partition_point(|(_, last)| *last < index);
-        self.log.get(run).map(|(term, _)| *term)
+        self.log.get(run).is_some_and(|(there, _)| *there == term)
     }
 }
 
@@ -49,7 +56,8 @@ impl Election {
 #[derive(Clone, Debug)]
 pub(super) struct Commit {
     pub(super) first: Index,
-    pub(super) last: Index,
+    /// As they stand in its log.
+    pub(super) entries: Vec<Link>,
     pub(super) members: Arc<Membership>,
     pub(super) record: u64,
 }
@@ -83,8 +91,14 @@ pub(super) struct Facts {
     /// Below this nothing can be said that is not in the trace.
     pub(super) durable_term: Term,
     pub(super) entries: FxHashMap<(Index, Term), Seen>,
-    /// From index 1.
-    pub(super) applied: Vec<Applied>,
+    /// With gaps, where a snapshot stood for the entries.
+    pub(super) applied: BTreeMap<Index, Applied>,
+    /// The members that applied entries brought.
+    pub(super) memberships: BTreeMap<Index, Arc<Membership>>,
+    /// What snapshots it had to do with.
+    pub(super) snapshots: Vec<Snapshot>,
+    /// The last entry that any durable snapshot of it ever stood for.
+    pub(super) covered: Index,
     pub(super) elections: Vec<Election>,
     pub(super) commits: Vec<Commit>,
     /// For whom it voted in a term.
@@ -121,7 +135,10 @@ impl Facts {
             first_term: Term::default(),
             durable_term: Term::default(),
             entries: FxHashMap::default(),
-            applied: Vec::new(),
+            applied: BTreeMap::new(),
+            memberships: BTreeMap::new(),
+            snapshots: Vec::new(),
+            covered: Index::ZERO,
             elections: Vec::new(),
             commits: Vec::new(),
             votes: BTreeMap::new(),
@@ -175,12 +192,20 @@ impl Facts {
         }
     }
 
-    /// Entries became durable.
-    pub(super) fn keep(&mut self, first: Index, links: &[Link]) {
+    /// Something became durable.
+    pub(super) fn keep(&mut self, kept: &Kept) {
+        self.covered = self.covered.max(kept.snapshot.unwrap_or_default().index);
+        let Some((first, links)) = &kept.entries else { return };
         for (link, index) in links.iter().zip((first.0..).map(Index)) {
             if let Some(seen) = self.entries.get_mut(&(index, link.term)) {
                 seen.is_durable = true;
             }
         }
+    }
+
+    /// Whether its disk ever held this entry, or a snapshot that stood for it.
+    pub(super) fn held(&self, index: Index, link: Link) -> bool {
+        let seen = self.entries.get(&(index, link.term));
+        index <= self.covered || seen.is_some_and(|seen| seen.is_durable && seen.hash == link.hash)
     }
 }

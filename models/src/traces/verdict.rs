@@ -61,6 +61,8 @@ pub struct Validated {
     pub messages: u64,
     /// Elections that were won.
     pub elections: u64,
+    /// Snapshots that servers installed, sent by their leaders.
+    pub installs: u64,
     /// Entries that some server has applied.
     pub committed: u64,
     /// The traces' bytes.

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raft_core::{
-    AppendOutcome, Apply, Body, Breach, Clocked, Command, Config, Effects, Event, Index, Input, Message,
-    NodeId, Raft, Recovered, RoleKind, Term, Write,
+    AppendOutcome, Apply, Batch, Body, Breach, Clocked, Command, Config, Effects, Entry, Event, Index, Input,
+    Install, Message, NodeId, Payload, Position, Raft, Recovered, RoleKind, SnapshotMeta, Term, Write,
 };
 
 use super::chain::{Chain, Link, hash_of};
 use super::facts::{Applied, COMPLETE, Commit, DISK_KEEPS, Election, Facts, Received};
-use super::stored::Stored;
+use super::members::Members;
+use super::snapshots::Incoming;
+use super::stored::{Disk, Kept, Stored};
 use crate::property::Law;
 
 /// One server, over all its lives.
@@ -20,8 +22,12 @@ pub(super) struct Watch {
     me: NodeId,
     /// The log in memory.
     log: Chain,
+    members: Members,
+    incoming: Incoming,
     stored: Stored,
     boot: u64,
+    /// Up to where the state machine was given entries, or a snapshot, in this life.
+    handed: Index,
     /// The term and the commit index before the step.
     term: Term,
     commit: Index,
@@ -37,8 +43,11 @@ impl Watch {
             facts: Facts::new(file),
             me: NodeId::default(),
             log: Chain::default(),
+            members: Members::default(),
+            incoming: Incoming::default(),
             stored: Stored::default(),
             boot: 0,
+            handed: Index::ZERO,
             term: Term::default(),
             commit: Index::ZERO,
             office: None,
@@ -73,18 +82,32 @@ impl Watch {
             self.facts.breaks(Law::Monotonicity, record, what);
         }
         self.boot = recovered.boot;
-        self.log = Chain::default();
-        let is_whole = recovered.entries.iter().all(|entry| self.log.put(entry));
-        if recovered.snapshot.is_some() || !is_whole {
-            self.facts.gives_up(
-                COMPLETE,
-                record,
-                "begins with a snapshot: logs are followed from entry 1 only".to_owned(),
-            );
-            return;
+        (self.term, self.commit, self.office) = (recovered.hard_state.term, Index::ZERO, None);
+        self.take_up(record, config, recovered, is_first);
+    }
+
+    /// What was on the disk.
+    fn take_up<P: Command>(
+        &mut self,
+        record: u64,
+        config: &Config,
+        recovered: &Recovered<P>,
+        is_first: bool,
+    ) {
+        let snapshot = recovered.snapshot.as_ref().map(|snapshot| snapshot.last).unwrap_or_default();
+        let Some(log) = Chain::recover(snapshot, &recovered.entries) else {
+            let what =
+                "begins with a log that has gaps, or does not begin where its snapshot ends".to_owned();
+            return self.facts.gives_up(COMPLETE, record, what);
+        };
+        let founders = || Arc::new(config.founders.clone().unwrap_or_default());
+        let before = recovered.snapshot.as_ref().map_or_else(founders, |meta| Arc::clone(&meta.membership));
+        self.members = Members::begin(before);
+        for entry in recovered.entries.iter().filter(|entry| log.at(entry.index).is_some()) {
+            self.members.put(entry);
         }
-        for (link, index) in self.log.from(Index(1)).iter().zip((1..).map(Index)) {
-            self.facts.see(index, *link, record);
+        for (index, link) in log.iter() {
+            self.facts.see(index, link, record);
         }
         let hard = recovered.hard_state;
         if let Some(vote) = hard.voted_for {
@@ -93,16 +116,29 @@ impl Watch {
         if is_first {
             self.facts.first_term = hard.term;
         }
+        self.log = log.clone();
+        let disk = Disk { hard, snapshot, log };
         if is_first || recovered.lost_tail.is_some() {
-            self.facts.keep(Index(1), self.log.from(Index(1)));
-            self.stored = Stored::begin(hard, self.log.clone());
+            let entries = Some((self.log.base().index.next(), self.log.from(Index::ZERO).to_vec()));
+            self.facts.keep(&Kept { snapshot: None, entries });
+            self.stored = Stored::begin(disk);
         } else {
-            match self.stored.survive(hard, self.log.clone()) {
-                Ok(kept) => kept.iter().for_each(|(first, links)| self.facts.keep(*first, links)),
+            let applied = &self.facts.applied;
+            let is_own = |taken: Position| {
+                let entry = applied.get(&taken.index).filter(|_| taken.index <= self.handed);
+                entry.is_some_and(|entry| entry.link.term == taken.term)
+            };
+            match self.stored.survive(disk, is_own) {
+                Ok(kept) => kept.iter().for_each(|kept| self.facts.keep(kept)),
                 Err(what) => self.facts.breaks_rule(DISK_KEEPS, record, what),
             }
         }
-        (self.term, self.commit, self.office) = (hard.term, Index::ZERO, None);
+        if let Some(meta) = &recovered.snapshot {
+            self.facts.keep(&Kept { snapshot: Some(snapshot), entries: None });
+            // Its term when it found that this is committed is not known.
+            self.facts.stand(meta, None, record);
+        }
+        (self.incoming, self.handed) = (Incoming::default(), recovered.applied);
     }
 
     /// Before a step.
@@ -121,9 +157,14 @@ impl Watch {
             }
             Some(Input::Durable(ack)) => {
                 let kept = self.stored.acknowledge(*ack);
-                kept.iter().for_each(|(first, links)| self.facts.keep(*first, links));
+                kept.iter().for_each(|kept| self.facts.keep(kept));
             }
-            Some(Input::Compact { .. } | Input::SnapshotChunk { .. }) => self.has_snapshots(record),
+            // Whether the core takes it or has a later one: the host says that it is durable.
+            Some(Input::Compact { snapshot, .. }) => {
+                self.stored.took(snapshot.last);
+                self.facts.keep(&Kept { snapshot: Some(snapshot.last), entries: None });
+                self.facts.stand(snapshot, None, record);
+            }
             _ => {}
         }
     }
@@ -144,16 +185,35 @@ impl Watch {
             self.facts.breaks(Law::Monotonicity, record, what);
         }
         if raft.role() == RoleKind::Leader && commit > self.commit {
-            let members = Arc::clone(raft.membership());
-            self.facts.commits.push(Commit { first: self.commit.next(), last: commit, members, record });
+            self.commits(record, raft, commit);
         }
         (self.term, self.commit) = (term, commit);
+        let (found, expected) = (raft.membership(), self.members.in_force());
+        if !Arc::ptr_eq(found, expected) && found != expected {
+            let what = format!("the members in force are {found:?}, and those of its log are {expected:?}");
+            self.facts.breaks(Law::LatestMembers, record, what);
+            self.members = Members::begin(Arc::clone(found));
+        }
+    }
+
+    /// As the leader, it finds that more is committed.
+    fn commits<P: Command>(&mut self, record: u64, raft: &Raft<P>, last: Index) {
+        let first = self.commit.next();
+        let entries: Vec<Link> = (first.0..=last.0).map_while(|index| self.log.at(Index(index))).collect();
+        if first.plus(entries.len()) != last.next() {
+            let what =
+                format!("commits entries {first} to {last}, and its log ends with {}", self.log.last());
+            self.facts.breaks(Law::LeaderCompleteness, record, what);
+        }
+        let members = Arc::clone(raft.membership());
+        self.facts.commits.push(Commit { first, entries, members, record });
     }
 
     fn write<P: Command>(&mut self, record: u64, raft: &Raft<P>, write: &Write<P>) {
         let (batch, ack) = write.clone().split();
-        if batch.install.is_some() || batch.chunk.is_some() {
-            return self.has_snapshots(record);
+        self.receive(record, &batch);
+        if let Some(install) = &batch.install {
+            self.install(record, raft.term(), install);
         }
         let leads_on = self.office == Some(raft.term()) && raft.role() == RoleKind::Leader;
         if let Some(first) = batch.entries.first()
@@ -173,8 +233,41 @@ impl Watch {
             if let Some(link) = self.log.at(entry.index) {
                 self.facts.see(entry.index, link, record);
             }
+            self.members.put(entry);
         }
         self.stored.write(&batch, ack, &self.log);
+    }
+
+    /// A part of a snapshot is to be stored.
+    fn receive<P>(&mut self, record: u64, batch: &Batch<P>) {
+        let Some(chunk) = &batch.chunk else { return };
+        if !self.incoming.put(chunk) {
+            let what = format!(
+                "stores bytes {} and on of the snapshot up to entry {}, and not those before",
+                chunk.offset, chunk.last.index
+            );
+            self.facts.breaks(Law::WholeSnapshots, record, what);
+        }
+    }
+
+    /// A snapshot takes the place of the log. It may be the one that is there, at a start: then only the log goes.
+    fn install(&mut self, record: u64, in_term: Term, install: &Install) {
+        let Install { snapshot, keeps_log } = install;
+        let last = snapshot.last;
+        if last != self.stored.snapshot() {
+            if !self.incoming.take(last) {
+                let what = format!("installs a snapshot up to entry {} that did not come in", last.index);
+                self.facts.breaks(Law::WholeSnapshots, record, what);
+            }
+            self.facts.stand(snapshot, Some(in_term), record);
+        }
+        if !keeps_log {
+            self.log = Chain::after(last);
+            self.members = Members::begin(Arc::clone(&snapshot.membership));
+        } else if self.log.term_at(last.index) != Some(last.term) {
+            let what = format!("keeps a log that has another entry {} than the snapshot", last.index);
+            self.facts.breaks(Law::TrueSnapshots, record, what);
+        }
     }
 
     fn send<P: Command + Hash>(&mut self, record: u64, to: NodeId, message: &Message<P>) {
@@ -199,36 +292,51 @@ impl Watch {
     }
 
     fn apply<P: Command>(&mut self, record: u64, in_term: Term, apply: &Apply<P>) {
-        let Apply::Entry(entry) = apply else { return self.has_snapshots(record) };
-        let before = self.log.at(entry.index.previous()).map_or(0, |link| link.hash);
-        let link = Link { term: entry.term, hash: hash_of(&(before, entry.term, &entry.payload)) };
-        if self.log.at(entry.index) != Some(link) {
-            let what = format!("applies an entry {} that is not the one in its log", entry.index);
+        match apply {
+            Apply::Entry(entry) => self.execute(record, in_term, entry),
+            Apply::Snapshot(snapshot) => self.restore(record, snapshot),
+        }
+        self.handed = apply.index();
+    }
+
+    fn execute<P: Command>(&mut self, record: u64, in_term: Term, entry: &Entry<P>) {
+        let index = entry.index;
+        if index != self.handed.next() {
+            let what = format!("applies entry {index} after entry {}", self.handed);
             self.facts.breaks(Law::StateMachineSafety, record, what);
         }
-        let at = usize::try_from(entry.index.previous().0).unwrap_or(usize::MAX);
-        match self.facts.applied.get(at).copied() {
-            Some(known) if known.link != link => {
-                let what =
-                    format!("applies another entry {} than before (record {})", entry.index, known.record);
-                self.facts.breaks(Law::StateMachineSafety, record, what);
-            }
-            Some(_) => {}
-            None if at == self.facts.applied.len() => {
-                self.facts.applied.push(Applied { link, in_term, record });
-            }
-            None => {
-                let what = format!("applies entry {} and skips those before it", entry.index);
-                self.facts.breaks(Law::StateMachineSafety, record, what);
-            }
+        let link = Link::new(self.log.term_at(index.previous()).unwrap_or_default(), entry);
+        if self.log.at(index) != Some(link) {
+            let what = format!("applies an entry {index} that is not the one in its log");
+            self.facts.breaks(Law::StateMachineSafety, record, what);
+        }
+        let known = *self.facts.applied.entry(index).or_insert(Applied { link, in_term, record });
+        if known.link != link {
+            let what = format!("applies another entry {index} than before (record {})", known.record);
+            self.facts.breaks(Law::StateMachineSafety, record, what);
+        }
+        if let Payload::Membership(membership) = &entry.payload {
+            self.facts.memberships.entry(index).or_insert_with(|| Arc::clone(membership));
+        }
+    }
+
+    /// Only a snapshot that is durable can be read, and it takes the state machine nowhere back.
+    fn restore(&mut self, record: u64, snapshot: &SnapshotMeta) {
+        let (last, stored) = (snapshot.last, self.stored.snapshot());
+        if last != stored || last.index < self.handed {
+            let what = format!(
+                "applies the snapshot up to entry {} of term {} after entry {}, and one up to {} of term {} is durable",
+                last.index, last.term, self.handed, stored.index, stored.term
+            );
+            self.facts.breaks(Law::WholeSnapshots, record, what);
         }
     }
 
     fn hear(&mut self, record: u64, event: &Event) {
         match event {
             Event::Role { role: RoleKind::Leader, term, .. } => {
-                let log = self.log.runs();
-                self.facts.elections.push(Election { term: *term, record, log });
+                let (base, log) = (self.log.base(), self.log.runs());
+                self.facts.elections.push(Election { term: *term, record, base, log });
             }
             Event::Suspect { from, reason } => {
                 let what = format!("suspects server {from}: {reason:?}");
@@ -239,11 +347,6 @@ impl Watch {
             }
             _ => {}
         }
-    }
-
-    fn has_snapshots(&mut self, record: u64) {
-        let what = "deals with a snapshot: logs are followed from entry 1 only".to_owned();
-        self.facts.gives_up(COMPLETE, record, what);
     }
 }
 

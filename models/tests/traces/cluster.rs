@@ -1,5 +1,6 @@
 //! Three servers in one thread that record their traces, under a random schedule: messages are lost, repeated and overtaken,
-//! and servers are killed, whatever they had not written being gone.
+//! and servers are killed, whatever they had not written being gone. If asked to, they take snapshots, let go of their logs, and
+//! change who of them is a voter.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use models::{Validated, validate};
 use raft_core::{
-    Clocked, Config, Effects, Entry, HardState, Input, Message, Moment, MutantSwitch, NodeId, Recovered,
-    RoleKind, Timing, Write,
+    Clocked, Config, Effects, Entry, HardState, Input, Message, Moment, MutantSwitch, NodeId, ReadChunk,
+    Recovered, RoleKind, SnapshotMeta, Timing, Write,
 };
 use trace::Recorder;
 
@@ -33,22 +34,36 @@ impl Random {
     }
 }
 
-struct Server {
+pub(crate) struct Server {
     id: NodeId,
-    running: Option<(Clocked<Bytes>, Recorder<Bytes>)>,
+    pub(crate) running: Option<(Clocked<Bytes>, Recorder<Bytes>)>,
     boot: u64,
     hard: HardState,
-    log: Vec<Entry<Bytes>>,
+    pub(crate) snapshot: Option<SnapshotMeta>,
+    /// A snapshot that is being written.
+    pub(crate) taking: Option<SnapshotMeta>,
+    /// Parts of its snapshot that other servers wait for.
+    pub(crate) reading: Vec<ReadChunk>,
+    pub(crate) log: Vec<Entry<Bytes>>,
     outstanding: VecDeque<Write<Bytes>>,
     trace: Vec<u8>,
 }
 
 impl Server {
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
+    }
+
     fn store(&mut self, count: usize) -> Option<raft_core::WriteAck> {
         let mut last = None;
         for write in self.outstanding.drain(..count.min(self.outstanding.len())).collect::<Vec<_>>() {
             let (batch, ack) = write.split();
             self.hard = batch.hard_state.unwrap_or(self.hard);
+            if let Some(install) = &batch.install {
+                let last = install.snapshot.last;
+                self.snapshot = Some((*install.snapshot).clone());
+                self.log.retain(|entry| install.keeps_log && entry.index > last.index);
+            }
             if let Some(first) = batch.entries.first() {
                 self.log.retain(|entry| entry.index < first.index);
                 self.log.extend(batch.entries.iter().cloned());
@@ -61,12 +76,13 @@ impl Server {
 
 /// The cluster.
 pub(crate) struct Cluster {
-    servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
     network: Vec<(NodeId, NodeId, Message<Bytes>)>,
     now: Moment,
-    random: Random,
+    pub(crate) random: Random,
     mutant: MutantSwitch,
     disks_lie: bool,
+    has_snapshots: bool,
 }
 
 impl Cluster {
@@ -76,13 +92,18 @@ impl Cluster {
             running: None,
             boot: 0,
             hard: HardState::default(),
+            snapshot: None,
+            taking: None,
+            reading: Vec::new(),
             log: Vec::new(),
             outstanding: VecDeque::new(),
             trace: Vec::new(),
         };
         let servers = (1..=SERVERS).map(server).collect();
         let (network, now) = (Vec::new(), Moment::default());
-        let mut cluster = Cluster { servers, network, now, random: Random(seed), mutant, disks_lie: false };
+        let random = Random(seed);
+        let (disks_lie, has_snapshots) = (false, false);
+        let mut cluster = Cluster { servers, network, now, random, mutant, disks_lie, has_snapshots };
         (0..SERVERS as usize).for_each(|at| cluster.start(at));
         cluster
     }
@@ -90,6 +111,12 @@ impl Cluster {
     /// Disks acknowledge everything that is on its way to them, and have stored the oldest of it.
     pub(crate) fn with_lying_disks(mut self) -> Cluster {
         self.disks_lie = true;
+        self
+    }
+
+    /// Servers take snapshots, and voters become learners and voters again.
+    pub(crate) fn with_snapshots(mut self) -> Cluster {
+        self.has_snapshots = true;
         self
     }
 
@@ -110,6 +137,9 @@ impl Cluster {
     fn step(&mut self) {
         self.now = self.now + Duration::from_micros(self.random.below(4000) as u64);
         let at = self.random.below(self.servers.len());
+        if self.has_snapshots && self.random.one_in(4) {
+            return self.deal_with_snapshots(at);
+        }
         match self.random.below(40) {
             0 if self.random.one_in(6) => self.kill(at),
             1..4 if self.servers[at].running.is_none() => self.start(at),
@@ -157,6 +187,7 @@ impl Cluster {
         if server.running.take().is_some() {
             server.store(kept);
             server.outstanding.clear();
+            server.crash();
         }
     }
 
@@ -171,6 +202,7 @@ impl Cluster {
         let recovered = Recovered {
             boot: server.boot,
             hard_state: server.hard,
+            snapshot: server.snapshot.clone(),
             entries: server.log.clone(),
             ..Recovered::nothing()
         };
@@ -184,7 +216,7 @@ impl Cluster {
         self.carry_out(at, effects);
     }
 
-    fn handle(&mut self, at: usize, input: Option<Input<Bytes>>) {
+    pub(crate) fn handle(&mut self, at: usize, input: Option<Input<Bytes>>) {
         let server = &mut self.servers[at];
         let Some((clocked, recorder)) = &mut server.running else { return };
         let mut effects = Effects::default();
@@ -197,6 +229,7 @@ impl Cluster {
     fn carry_out(&mut self, at: usize, effects: Effects<Bytes>) {
         let server = &mut self.servers[at];
         server.outstanding.extend(effects.writes);
+        server.reading.extend(effects.snapshots);
         self.network.extend(effects.send.into_iter().map(|out| (server.id, out.to, out.message)));
         let excess = self.network.len().saturating_sub(60);
         self.network.drain(..excess);

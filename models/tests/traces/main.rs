@@ -11,4 +11,6 @@
 
 mod altered;
 mod cluster;
+mod compacted;
+mod host;
 mod seeded;
