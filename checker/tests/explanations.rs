@@ -137,7 +137,7 @@ fn a_write_without_an_end_is_over_once_somebody_saw_it() {
 #[test]
 fn without_time_to_explain_there_is_a_verdict_and_a_conflict_that_is_not_called_minimal() {
     let history = read(STALE);
-    let why = explain_within(&history, ModelName::CasRegister, Duration::ZERO);
+    let why = explain_within(&history, ModelName::CasRegister, Duration::from_nanos(1));
     assert!(!why.minimal);
     assert!(why.conflict.contains(&why.blocked), "{:?}", why.conflict);
     assert!(why.render(&history).contains("perhaps not all are needed"));

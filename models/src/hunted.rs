@@ -129,7 +129,8 @@ pub fn difference(one: &str, other: &str) -> Option<(String, String)> {
 fn without_seconds(line: &str) -> String {
     let is_number = |cell: &str| !cell.trim().is_empty() && cell.trim().parse::<f64>().is_ok();
     let cells = line.split('|').enumerate();
-    let cells = cells.map(|(place, cell)| if place == SECONDS && is_number(cell) { " - " } else { cell });
+    let cells =
+        cells.map(|(place, cell)| if place == SECONDS && is_number(cell) { " seconds " } else { cell });
     cells.collect::<Vec<_>>().join("|")
 }
 

@@ -14,7 +14,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::path::Path;
 use std::process::Command;
 

@@ -105,13 +105,13 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     );
     let mut explorers = vec![Peer { name: format!("plumbline {}", args.scenario), command }];
     explorers.extend_from_slice(&args.peers);
-    let floor = measure(&ours, "true", args.time_limit)?;
+    let floor = measure(&ours, "true", args.time_limit, None)?;
     let mut used: Vec<Vec<Used>> = vec![Vec::new(); explorers.len()];
     for round in 0..args.rounds {
         for turn in 0..explorers.len() {
             let which = (turn + usize::try_from(round)?) % explorers.len();
             let (Some(explorer), Some(used)) = (explorers.get(which), used.get_mut(which)) else { continue };
-            used.push(measure(&ours, &explorer.command, args.time_limit)?);
+            used.push(measure(&ours, &explorer.command, args.time_limit, None)?);
         }
     }
     let explorers = explorers.iter().zip(used).map(|(explorer, rounds)| summary(explorer, rounds, &floor));
@@ -214,6 +214,7 @@ mod tests {
         let used = |code, timed_out, printed: &str| Used {
             code,
             timed_out,
+            too_large: false,
             cpu_seconds: 2.0,
             wall_seconds: 2.0,
             peak_bytes: 3 << 20,
