@@ -100,3 +100,20 @@ pub(super) fn are_true(
         known = Some((*last, expected.unwrap_or_else(|| Arc::clone(membership))));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_follow_each_other() {
+        let last = |term| Position { index: Index(7), term: Term(term) };
+        let part = |term, offset| Chunk { last: last(term), offset, data: vec![0; 5] };
+        let mut incoming = Incoming::default();
+        assert!(!incoming.take(last(1)), "nothing came in");
+        assert!(incoming.put(&part(1, 0)) && incoming.put(&part(1, 5)) && incoming.take(last(1)));
+        assert!(incoming.put(&part(1, 0)) && !incoming.put(&part(1, 10)), "a hole");
+        assert!(incoming.put(&part(1, 0)) && !incoming.put(&part(2, 5)), "parts of two");
+        assert!(incoming.put(&part(2, 0)) && !incoming.take(last(1)), "another one");
+    }
+}

@@ -9,7 +9,7 @@ use trace::{Item, Reader, Scribe, Step};
 
 use crate::cluster::{Cluster, judged, write};
 
-type Items = Vec<Item<Bytes>>;
+pub(crate) type Items = Vec<Item<Bytes>>;
 
 /// What a correct cluster recorded.
 fn recorded() -> Vec<Vec<u8>> {
@@ -17,7 +17,7 @@ fn recorded() -> Vec<Vec<u8>> {
 }
 
 /// The items of a trace; the number of each record is in `records`.
-fn items(trace: &[u8]) -> (Items, Vec<u64>) {
+pub(crate) fn items(trace: &[u8]) -> (Items, Vec<u64>) {
     let mut reader = Reader::<_, Bytes>::new(Cursor::new(trace));
     let mut items = (Vec::new(), Vec::new());
     while let Some(located) = reader.read().unwrap() {
@@ -27,7 +27,7 @@ fn items(trace: &[u8]) -> (Items, Vec<u64>) {
     items
 }
 
-fn bytes(items: &Items) -> Vec<u8> {
+pub(crate) fn bytes(items: &Items) -> Vec<u8> {
     let mut scribe = Scribe::new(0);
     items.iter().for_each(|item| scribe.write(item));
     let mut bytes = Vec::new();
@@ -57,7 +57,7 @@ fn altered(alter: impl Fn(&mut Item<Bytes>) -> bool) -> (Vec<Vec<u8>>, String) {
 }
 
 /// Refused, with the place among the findings.
-fn refused(validated: &Validated, place: &str, rules: &[&str]) {
+pub(crate) fn refused(validated: &Validated, place: &str, rules: &[&str]) {
     assert_eq!(validated.verdict, Verdict::Violated, "{:#?}", validated.findings);
     let at_the_place = validated.findings.iter().filter(|finding| {
         let text = finding.place.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -22,9 +22,11 @@ fn what_correct_servers_did_breaks_no_law() {
 }
 
 /// The seeds that it takes until this rule is broken, and how.
-fn hunt(mutant: Mutant, rule: &str, seeds: u64) -> Option<(u64, String)> {
+fn hunt(mutant: Mutant, rule: &str, seeds: u64, has_snapshots: bool) -> Option<(u64, String)> {
     (0..seeds).find_map(|seed| {
-        let validated = judged(&Cluster::new(seed, MutantSwitch::on(mutant)).live(STEPS));
+        let cluster = Cluster::new(seed, MutantSwitch::on(mutant));
+        let cluster = if has_snapshots { cluster.with_snapshots() } else { cluster };
+        let validated = judged(&cluster.live(STEPS));
         let found =
             validated.findings.into_iter().find(|finding| finding.is_violation && finding.rule == rule)?;
         Some((seed + 1, found.what))
@@ -49,7 +51,25 @@ fn what_servers_with_seeded_bugs_did_breaks_laws() {
         (Mutant::AckBeforeFsync, "durability at commit"),
         (Mutant::ActBeforeTermDurable, "monotonicity"),
     ] {
-        match hunt(mutant, rule, 200) {
+        match hunt(mutant, rule, 200, false) {
+            Some((seeds, what)) => println!("{mutant}: {rule} after {seeds} seeds: {what}"),
+            None => missed.push((mutant.name(), rule)),
+        }
+    }
+    assert!(missed.is_empty(), "not seen in any trace: {missed:?}");
+}
+
+#[test]
+fn what_servers_with_seeded_bugs_did_with_snapshots_and_members_breaks_laws() {
+    let mut missed = Vec::new();
+    for (mutant, rule) in [
+        (Mutant::SnapshotDropsConfig, "latest members in force"),
+        (Mutant::ConfigNotRolledBack, "latest members in force"),
+        (Mutant::AppendAfterCompaction, "no suspicion"),
+        (Mutant::AckBeforeFsync, "durability at commit"),
+        (Mutant::LearnerCounts, "durability at commit"),
+    ] {
+        match hunt(mutant, rule, 200, true) {
             Some((seeds, what)) => println!("{mutant}: {rule} after {seeds} seeds: {what}"),
             None => missed.push((mutant.name(), rule)),
         }
