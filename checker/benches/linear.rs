@@ -1,0 +1,27 @@
+//! Just-in-time linearization: `cargo bench -p checker --bench linear`.
+
+mod common;
+
+use checker::Algorithm;
+use checker::generate::Workload;
+use common::{decide, plan, refuse};
+use divan::Bencher;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = [5, 10])]
+fn kv_unique_values(bencher: Bencher<'_, '_>, clients: usize) {
+    decide(bencher, &plan(Workload::KeyValue, 10_000, clients, 0, 0), Algorithm::Linear);
+}
+
+#[divan::bench(args = [5, 10])]
+fn register_five_values(bencher: Bencher<'_, '_>, clients: usize) {
+    decide(bencher, &plan(Workload::CasRegister, 1_000, clients, 5, 10), Algorithm::Linear);
+}
+
+#[divan::bench]
+fn register_five_values_refused(bencher: Bencher<'_, '_>) {
+    refuse(bencher, &plan(Workload::CasRegister, 1_000, 5, 5, 10), Algorithm::Linear, false);
+}
