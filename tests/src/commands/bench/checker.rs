@@ -25,7 +25,7 @@ use crate::units::parse_duration_within;
 const EXAMPLES: &str = "\
 Examples:
   plumbline bench checker --operations 100000 --clients 20 --keys 5
-  plumbline bench checker --families --rounds 1 --peer 'porcupine=GOMAXPROCS=1 my-porcupine {}'
+  plumbline bench checker --families --rounds 1 --peer 'porcupine=exec env GOMAXPROCS=1 my-porcupine {}'
   plumbline bench checker --file etcd_000.log --check-options '--model cas-register --explain 0s --threads 1' --peer 'porcupine=my-porcupine {}'";
 
 /// The arguments of `plumbline bench checker`.
@@ -65,7 +65,8 @@ pub(super) struct CheckerArgs {
     /// A recorded history to judge, as a process; may be given again
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Another checker to measure on the same files, in turns: its command, with {} where the file's name goes. Its exit code
+    /// Another checker to measure on the same files, in turns: its command, with {} where the file's name goes (begin it with
+    /// `exec` or `exec env NAME=VALUE`, so that it can be ended and its memory be watched). Its exit code
     /// is its verdict: 0, 1 (not linearizable) or 3 (unknown). Without --file the generated histories are written down (JSON
     /// lines). May be given again
     #[arg(long = "peer", value_name = "NAME=COMMAND", value_parser = Peer::from_str)]
