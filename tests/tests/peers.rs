@@ -54,6 +54,18 @@ fn checkers_take_turns_on_the_same_files_and_what_they_use_is_told() {
 }
 
 #[test]
+fn who_takes_too_much_memory_or_time_is_ended_and_has_no_verdict() {
+    let large = "large=exec dd if=/dev/zero of=/dev/null bs=400M count=1000; {}";
+    let slow = "slow=exec tail -f {}";
+    let limits = ["--rounds", "1", "--memory", "100", "--time-limit", "1s"];
+    let output = bench(&[&["--peer", large, "--peer", slow], &limits[..]].concat());
+    let said = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let ended = |at: usize| said["files"][0]["checkers"][at]["ended"].as_str().unwrap();
+    assert_eq!([ended(0), ended(1), ended(2)], ["linearizable (0)", "out of memory", "out of time"]);
+}
+
+#[test]
 fn what_cannot_be_compared_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("mark");

@@ -15,6 +15,8 @@ use crate::commands::subprocess::quoted;
 pub(in crate::commands::bench) struct Peer {
     name: String,
     command: String,
+    /// How much longer than the limit it may take: ours can then say that it does not know.
+    patience: Duration,
 }
 
 impl Peer {
@@ -29,7 +31,8 @@ impl FromStr for Peer {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((name, command)) if !name.is_empty() && command.contains("{}") => {
-                Ok(Self { name: name.to_owned(), command: command.to_owned() })
+                let (name, command) = (name.to_owned(), command.to_owned());
+                Ok(Self { name, command, patience: Duration::ZERO })
             }
             _ => Err("expected NAME=COMMAND with {} where the file's name goes".to_owned()),
         }
@@ -108,7 +111,7 @@ pub(super) fn compare(files: &[PathBuf], settings: &Settings<'_>) -> anyhow::Res
 pub(super) fn own(name: &str, check_options: &str, limit: Duration) -> anyhow::Result<Peer> {
     let ours = quoted(&std::env::current_exe()?);
     let command = format!("{ours} check {{}} --time-limit {}ms {check_options}", limit.as_millis());
-    Ok(Peer { name: name.to_owned(), command })
+    Ok(Peer { name: name.to_owned(), command, patience: Duration::from_secs(10) })
 }
 
 fn one(file: &Path, contenders: &[Peer], settings: &Settings<'_>) -> anyhow::Result<OfFile> {
@@ -132,9 +135,8 @@ fn one(file: &Path, contenders: &[Peer], settings: &Settings<'_>) -> anyhow::Res
 
 /// One checker, once.
 fn run(ours: &Path, contender: &Peer, file: &Path, time: Duration, memory: u64) -> anyhow::Result<Used> {
-    // Ours is given more time than it gives itself, so that it can say that it does not know.
     let line = contender.command.replace("{}", &quoted(file));
-    measure(ours, &line, time + Duration::from_secs(10), Some(memory))
+    measure(ours, &line, time + contender.patience, Some(memory))
 }
 
 /// One checker on one file, alone.
