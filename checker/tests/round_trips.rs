@@ -174,8 +174,10 @@ proptest! {
         let mut text = valid(seed, format);
         let mut dice = Dice::new(seed);
         for (place, byte) in damage {
-            let at = usize::from(place) % text.len();
+            // What is left of a short text may be nothing.
+            let at = usize::from(place) % text.len().max(1);
             match dice.below(4) {
+                _ if text.is_empty() => text.push(byte),
                 0 => text[at] = byte,
                 1 => text.truncate(at.max(1)),
                 2 => drop(text.remove(at)),
