@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod model;
+pub mod replay;
 pub mod run;
 mod subprocess;
 pub mod validate;
@@ -10,7 +11,7 @@ pub mod validate;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::progress::tell;
@@ -53,7 +54,9 @@ Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run real servers under faults and check what their clients saw
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
+    /// Run again what a run did: the same faults, operations and options
+    Replay(replay::ReplayArgs),
     /// Check recorded histories for linearizability
     #[command(after_help = CHECK_EXAMPLES)]
     Check(check::CheckArgs),
@@ -67,8 +70,16 @@ enum Command {
 /// Runs the command line of this process and says how it should exit.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match cli.command {
+        Command::Run(mut args) => {
+            if let Some(matches) = matches.subcommand_matches("run") {
+                args.state(matches);
+            }
+            run::run(&args)
+        }
+        Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),

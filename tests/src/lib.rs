@@ -16,7 +16,8 @@
 //! Each module is one of these words; [`runner`] joins them, [`commands`] is the command line.
 //!
 //! * [`schedule`]: the plan of the faults, pure data, from the seed. [`generator`]: the operations, from the seed, too.
-//! * [`cluster`] and [`link`]: processes and the network between them. [`nemesis`] breaks both, by the schedule.
+//! * [`cluster`] and [`link`]: processes and the network between them. [`nemesis`] breaks both, by the schedule; how, stands
+//!   in [`faults`], one file for each family.
 //! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order
 //!   that can be believed; [`stats`] counts them.
 //! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything.
@@ -43,6 +44,7 @@
 pub mod client;
 pub mod cluster;
 pub mod commands;
+pub mod faults;
 pub mod generator;
 pub mod judge;
 pub mod link;

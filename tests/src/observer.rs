@@ -26,6 +26,8 @@ pub struct NodeStatus {
     pub term: u64,
     /// Whether it says that it leads.
     pub leads: bool,
+    /// The last index that its latest snapshot contains; 0 without one.
+    pub snapshot: u64,
 }
 
 /// A leader's reign as seen from outside.
@@ -157,7 +159,8 @@ fn leader_of(answers: &[NodeStatus]) -> Option<NodeId> {
 /// Asks one server; one that is down, paused or overloaded says nothing.
 async fn status(id: NodeId, endpoint: SocketAddr) -> Option<NodeStatus> {
     let status = kv_server::client::status(endpoint, PATIENCE).await.ok()?;
-    Some(NodeStatus { id, term: status.term, leads: status.role == Role::Leader })
+    let leads = status.role == Role::Leader;
+    Some(NodeStatus { id, term: status.term, leads, snapshot: status.snapshot })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::judge::Judgement;
 use crate::link::Traffic;
-use crate::nemesis::Injected;
+use crate::nemesis::{Injected, Waited};
 use crate::observer::Reign;
 use crate::schedule::{Kind, NodeId};
 use crate::stats::{Counts, Summary};
@@ -153,6 +153,8 @@ pub struct NemesisReport {
     pub without_effect: usize,
     /// Each of them.
     pub faults: Vec<Injected>,
+    /// The conditions that the schedule waited for.
+    pub waited: Vec<Waited>,
 }
 
 /// Operations by how they ended; `invoke` counts them all.

@@ -15,14 +15,14 @@ use crate::cluster::{Cluster, ClusterOptions, Exit};
 use crate::generator::Generator;
 use crate::judge::{Limits, judge};
 use crate::logs;
-use crate::nemesis::{Injected, Nemesis};
+use crate::nemesis::{Carried, Nemesis};
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setup, Weight};
-use crate::schedule::{Nemeses, Schedule, all_links, plan};
+use crate::schedule::{Draft, Kind, Nemeses, Schedule, all_links, plan};
 use crate::stats::Stats;
-use crate::store::RunFolder;
+use crate::store::{RunFolder, SCHEDULE};
 use crate::traces::TraceReport;
 use crate::units::millis;
 
@@ -60,8 +60,12 @@ pub struct RunOptions {
     pub time_limit: Duration,
     /// How long a client tries one operation.
     pub op_timeout: Duration,
-    /// Which faults.
+    /// Which faults are drawn from the seed, if no schedule is given.
     pub nemeses: Nemeses,
+    /// The schedule, if one is given.
+    pub schedule: Option<Draft>,
+    /// The options of `plumbline run` that say all of this, to be stored with the schedule.
+    pub options: Vec<String>,
     /// The seed.
     pub seed: u64,
     /// The checker's limits.
@@ -84,7 +88,11 @@ impl RunOptions {
     /// The plan of faults that these options lead to.
     #[must_use]
     pub fn schedule(&self) -> Schedule {
-        plan(self.seed, self.nodes, self.time_limit, &self.nemeses)
+        let made = match &self.schedule {
+            Some(draft) => draft.complete(self.seed, self.nodes, self.time_limit),
+            None => plan(self.seed, self.nodes, self.time_limit, &self.nemeses),
+        };
+        Schedule { options: self.options.clone(), ..made }
     }
 }
 
@@ -93,9 +101,10 @@ impl RunOptions {
 /// # Errors
 /// When the run could not take place: no ports, no program, no leader, a history that cannot be written.
 pub async fn run(options: &RunOptions, stop: &CancellationToken) -> anyhow::Result<RunResults> {
-    let folder = RunFolder::create(&options.store, &options.test)?;
     let schedule = options.schedule();
-    folder.write_json("schedule.json", &schedule)?;
+    schedule.check().map_err(anyhow::Error::msg)?;
+    let folder = RunFolder::create(&options.store, &options.test)?;
+    folder.write_json(SCHEDULE, &schedule)?;
     let progress = Progress::new(options.time_limit, options.quiet);
     let result =
         Run { options, folder: &folder, schedule: &schedule, progress: &progress }.perform(stop).await;
@@ -116,7 +125,7 @@ struct Run<'a> {
 
 /// What the part under load left behind.
 struct Loaded {
-    faults: Vec<Injected>,
+    carried: Carried,
     elapsed: Duration,
     unread: Vec<String>,
     recovered: bool,
@@ -129,17 +138,21 @@ impl Run<'_> {
     async fn perform(&self, stop: &CancellationToken) -> anyhow::Result<RunResults> {
         let began = Instant::now();
         let options = self.options;
-        let cluster = Arc::new(
-            Cluster::start(&ClusterOptions {
-                server: options.server.clone(),
-                nodes: options.nodes,
-                folder: self.folder.nodes(),
-                server_args: options.server_args.clone(),
-                direct: false,
-                trace: options.trace,
-            })
-            .await?,
-        );
+        let mut cluster = ClusterOptions {
+            server: options.server.clone(),
+            nodes: options.nodes,
+            folder: self.folder.nodes(),
+            server_args: options.server_args.clone(),
+            direct: false,
+            trace: options.trace,
+        };
+        for planned in self.schedule.faults() {
+            planned
+                .fault
+                .prepare(&mut cluster)
+                .with_context(|| format!("cannot prepare {}", planned.fault))?;
+        }
+        let cluster = Arc::new(Cluster::start(&cluster).await?);
         await_first_leader(&cluster, stop).await?;
         let start_ms = millis(began.elapsed());
         let recorder = Arc::new(Recorder::create(&self.folder.history_jsonl(), &self.folder.history_edn())?);
@@ -173,8 +186,8 @@ impl Run<'_> {
         findings.extend(findings::of_recovery(loaded.recovered, &loaded.unread, operations.total));
         findings.extend(findings::of_faults(
             self.schedule,
-            !options.nemeses.names().is_empty(),
-            &loaded.faults,
+            options.schedule.is_none() && !options.nemeses.names().is_empty(),
+            &loaded.carried,
             stop.is_cancelled(),
         ));
         findings.extend(findings::of_servers(&cluster, &observer, &nodes));
@@ -194,16 +207,17 @@ impl Run<'_> {
             traces,
             operations,
             nemesis: NemesisReport {
-                planned: self.schedule.faults.len(),
-                injected: loaded.faults.len(),
-                without_effect: loaded.faults.iter().filter(|fault| !fault.effective).count(),
-                faults: loaded.faults,
+                planned: self.schedule.faults().len(),
+                injected: loaded.carried.faults.len(),
+                without_effect: loaded.carried.faults.iter().filter(|fault| !fault.effective).count(),
+                faults: loaded.carried.faults,
+                waited: loaded.carried.waited,
             },
             leaders: observer.reigns(),
             links: cluster.traffic(&all_links(options.nodes)),
             nodes,
             phases: loaded.phases,
-            schedule: "schedule.json",
+            schedule: SCHEDULE,
             setup: self.setup(),
         })
     }
@@ -235,8 +249,13 @@ impl Run<'_> {
             let (workload, over) = (Arc::clone(&workload), over.clone());
             workers.spawn(async move { workload.work(worker, generator, over).await });
         }
-        let nemesis =
-            Nemesis::new(Arc::clone(cluster), observer.clone(), Arc::clone(recorder), self.progress.clone());
+        let nemesis = Nemesis::new(
+            Arc::clone(cluster),
+            observer.clone(),
+            Arc::clone(recorder),
+            Arc::clone(stats),
+            self.progress.clone(),
+        );
         let timer = async {
             let deadline = tokio::time::Instant::from_std(start + options.time_limit);
             tokio::select! {
@@ -256,7 +275,7 @@ impl Run<'_> {
         };
         let loaded =
             async { tokio::try_join!(timer, work, nemesis.carry_out(self.schedule, start, over.clone())) };
-        let ((), (), faults) = tokio::select! {
+        let ((), (), carried) = tokio::select! {
             loaded = loaded => loaded?,
             () = watching => bail!("the observer ended"),
         };
@@ -277,7 +296,7 @@ impl Run<'_> {
             final_reads_ms: millis(reading.elapsed()),
             ..Phases::default()
         };
-        Ok(Loaded { faults, elapsed, unread, recovered, unhealed, phases })
+        Ok(Loaded { carried, elapsed, unread, recovered, unhealed, phases })
     }
 
     async fn tick(&self, start: Instant, observer: &Observer, stats: &Stats) {
@@ -285,6 +304,17 @@ impl Run<'_> {
             self.progress.tick(start.elapsed(), stats.counts(), observer.latest());
             tokio::time::sleep(TICK).await;
         }
+    }
+
+    /// The faults that were asked for by name; of a schedule that was given, its families.
+    fn nemesis(&self) -> Vec<&'static str> {
+        if self.options.schedule.is_none() {
+            return self.options.nemeses.names().to_vec();
+        }
+        let faults = self.schedule.faults();
+        let kinds =
+            Kind::ALL.iter().filter(|kind| faults.iter().any(|planned| planned.fault.kind() == **kind));
+        kinds.map(|kind| kind.name()).collect()
     }
 
     fn setup(&self) -> Setup {
@@ -300,7 +330,7 @@ impl Run<'_> {
             rate: options.rate,
             time_limit_ms: millis(options.time_limit),
             op_timeout_ms: millis(options.op_timeout),
-            nemesis: options.nemeses.names().to_vec(),
+            nemesis: self.nemesis(),
         }
     }
 }

@@ -21,6 +21,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+/// The file of a run's schedule.
+pub const SCHEDULE: &str = "schedule.json";
+
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {

@@ -8,8 +8,8 @@ use kv_server::client::{ClientError, change_members, leader, take_snapshot, tran
 use raft_core::{Change, NodeId as Member};
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::Cluster;
-use crate::schedule::{Kind, NodeId};
+use crate::faults::Effect;
+use crate::schedule::NodeId;
 
 /// How long one verb may take. Other faults wait for it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -18,71 +18,34 @@ const RETURN: Duration = Duration::from_secs(10);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    /// How many of the servers did, or had done to them, what was asked.
-    pub(crate) count: usize,
-    /// Why the others did not.
-    pub(crate) errors: Vec<String>,
-}
-
-impl Done {
-    fn note<T>(&mut self, node: NodeId, result: Result<T, ClientError>) {
-        match result {
-            Ok(_) => self.count += 1,
-            Err(error) => self.errors.push(format!("n{node}: {error}")),
-        }
+/// Notes whether a server did, or had done to it, what was asked.
+pub(crate) fn note<T>(effect: &mut Effect, node: NodeId, result: Result<T, ClientError>) {
+    match result {
+        Ok(_) => effect.effective = true,
+        Err(error) => effect.errors.push(format!("n{node}: {error}")),
     }
 }
 
-/// Asks for what a fault of this family means to these servers.
-pub(crate) async fn ask(cluster: &Cluster, kind: Kind, nodes: &[NodeId]) -> Done {
-    let endpoints = cluster.endpoints();
-    let mut done = Done::default();
-    match kind {
-        Kind::Transfer => {
-            for &node in nodes {
-                done.note(node, hand_over(&endpoints, node).await);
-            }
-        }
-        Kind::Compact => {
-            let victims = nodes.iter().filter_map(|id| cluster.node(*id));
-            let asked = victims
-                .map(async |node| (node.id(), take_snapshot(node.client_address(), 0, PATIENCE).await));
-            for (node, result) in futures::future::join_all(asked).await {
-                done.note(node, result);
-            }
-        }
-        Kind::Members => {
-            for &node in nodes {
-                let removed = change(&endpoints, Change::Remove(Member(node)), PATIENCE).await;
-                done.note(node, removed);
-            }
-        }
-        Kind::Kill | Kind::Pause | Kind::Partition | Kind::Latency => {}
-    }
-    done
+/// Has a server take a snapshot and let go of its whole log.
+pub(crate) async fn compact(server: SocketAddr) -> Result<u64, ClientError> {
+    take_snapshot(server, 0, PATIENCE).await
 }
 
-/// Takes servers in again: as learners, and as voters once they have caught up.
-pub(crate) async fn take_in(cluster: &Cluster, nodes: &[NodeId]) -> Done {
-    let endpoints = cluster.endpoints();
-    let mut done = Done::default();
-    for &node in nodes {
-        done.note(node, return_to(&endpoints, node).await);
-    }
-    done
+/// Removes a server from the cluster.
+pub(crate) async fn remove(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
+    change(endpoints, Change::Remove(Member(node)), PATIENCE).await
 }
 
-async fn hand_over(endpoints: &[SocketAddr], to: NodeId) -> Result<(), ClientError> {
+/// Hands leadership over to this server, or from it to the most suitable other one.
+pub(crate) async fn hand_over(endpoints: &[SocketAddr], to: NodeId) -> Result<(), ClientError> {
     let before = leader(endpoints, PATIENCE).await?;
     // To the one that leads already it would change nothing: to the most suitable other one, then.
     let to = (before.id != to).then_some(Member(to));
     transfer_leadership(endpoints, to, PATIENCE).await.map(drop)
 }
 
-async fn return_to(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
+/// Takes a server in again: as a learner, and as a voter once it has caught up.
+pub(crate) async fn take_in(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
     let status = leader(endpoints, RETURN).await?;
     if status.voters.contains(&node) {
         return Ok(());

@@ -47,8 +47,10 @@ fn a_short_run_passes_explains_itself_and_leaves_nothing_behind() {
     ] {
         assert!(latest.join(file).is_file(), "no {file}");
     }
-    let stored: Schedule =
+    let mut stored: Schedule =
         serde_json::from_slice(&std::fs::read(latest.join("schedule.json")).unwrap()).unwrap();
+    let options = std::mem::take(&mut stored.options);
+    assert!(options.contains(&"--concurrency=10".to_owned()), "{options:?}");
     assert_eq!(stored, plan(7, 3, Duration::from_secs(6), &Nemeses::all()), "the schedule is the seed's");
     assert!(processes_in(store.path()).is_empty(), "{:?}", processes_in(store.path()));
 

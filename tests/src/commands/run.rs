@@ -1,11 +1,12 @@
 //! `plumbline run`: the main job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::program;
 use crate::progress::tell;
 use crate::report::{CountByType, RunResults, Validity};
 use crate::runner::{RunOptions, run as run_once};
-use crate::schedule::Nemeses;
+use crate::schedule::{Draft, Nemeses};
 use crate::stats::Counts;
 use crate::store::is_name;
 use crate::units::parse_duration_within;
@@ -27,9 +28,11 @@ Examples:
   plumbline run
   plumbline run --nodes 3 --time-limit 10s --nemesis none
   plumbline run --seed 42 --nemesis kill,pause,partition --test-count 5 --json
+  plumbline run --schedule plan.json
 
-Faults for --nemesis: kill, pause, partition (or only halves, isolate, one-way of it), latency; and what the cluster
-is asked for: transfer (of leadership), compact (snapshots), members (one leaves and comes back); all, none.
+Faults for --nemesis: kill, pause, partition, latency; and what the cluster is asked for: transfer (of leadership),
+compact (snapshots), members (one leaves and comes back); or single ways of them, such as kill-leader or halves (a name
+that does not exist makes it list them); all, none.
 Results are left in store/<test>/<time>/, with store/latest beside them.
 Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 
@@ -37,21 +40,24 @@ Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
-    /// Servers [1..=9]
-    #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_NODES))]
-    nodes: u64,
+    /// Servers [1..=9] [default: 5, or the schedule's]
+    #[arg(long, value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_NODES))]
+    nodes: Option<u64>,
     /// Clients that work at the same time [1..=1000]
     #[arg(long, default_value_t = 10, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
     concurrency: u64,
-    /// How long clients and faults run [1s..=24h]
-    #[arg(long, default_value = "60s", value_parser = time_limit, value_name = "DURATION")]
-    time_limit: Duration,
-    /// Decides every fault and operation; random, and printed, if not given
+    /// How long clients and faults run [1s..=24h] [default: 60s, or the schedule's]
+    #[arg(long, value_parser = time_limit, value_name = "DURATION")]
+    time_limit: Option<Duration>,
+    /// Decides every fault and operation; the schedule's if not given, or else random, and printed
     #[arg(long)]
     seed: Option<u64>,
     /// Which faults, comma-separated
     #[arg(long, default_value = "all", value_parser = Nemeses::parse, value_name = "NAMES")]
     nemesis: Nemeses,
+    /// The faults, when and on whom, from a file, instead of faults drawn from the seed
+    #[arg(long, value_name = "FILE", conflicts_with = "nemesis")]
+    schedule: Option<PathBuf>,
     /// How many runs, each with the next seed [1..=10000]
     #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(1..=10_000))]
     test_count: u64,
@@ -88,7 +94,15 @@ pub struct RunArgs {
     /// Print one JSON object on standard output, and nothing else
     #[arg(long)]
     json: bool,
+    /// The options that were given or have defaults, as they are stored with the schedule.
+    #[arg(skip)]
+    pub(crate) stated: Vec<String>,
 }
+
+/// How many servers, where nobody says.
+const NODES: u64 = 5;
+/// How long clients and faults run, where nobody says.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The most memory the checker may use.
 const CHECK_MEMORY_BYTES: u64 = 4 << 30;
@@ -123,7 +137,8 @@ struct Campaign<'a> {
 /// # Errors
 /// When a run could not take place at all.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let seed = args.seed.unwrap_or_else(random_seed);
+    let draft = args.schedule.as_deref().map(Draft::open).transpose()?;
+    let seed = args.seed.or(draft.as_ref().and_then(|draft| draft.seed)).unwrap_or_else(random_seed);
     tell(&format!("seed {seed} (the same schedule again: --seed {seed})"));
     let server = program::find(args.server.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -133,7 +148,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         if stop.is_cancelled() {
             break;
         }
-        let options = args.options(seed.wrapping_add(number), server.clone());
+        let options = args.options(seed.wrapping_add(number), server.clone(), draft.as_ref());
         if number > 0 {
             tell(&format!("seed {}", options.seed));
         }
@@ -195,28 +210,61 @@ fn finish(args: &RunArgs, seed: u64, results: &[RunResults]) -> anyhow::Result<E
 }
 
 impl RunArgs {
-    fn options(&self, seed: u64, server: PathBuf) -> RunOptions {
+    fn options(&self, seed: u64, server: PathBuf, draft: Option<&Draft>) -> RunOptions {
         let mut server_args = self.server_arg.clone();
         if let Some(mutant) = &self.mutant {
             server_args.extend(["--mutant".to_owned(), mutant.clone()]);
         }
+        let drafted = draft.and_then(|draft| draft.time_limit_ms).map(Duration::from_millis);
         RunOptions {
             test: self.name.clone(),
             store: self.store.clone(),
-            server,
+            server: server.clone(),
             server_args,
-            nodes: self.nodes,
+            nodes: self.nodes.or(draft.and_then(|draft| draft.nodes)).unwrap_or(NODES),
             concurrency: self.concurrency,
             keys: usize::try_from(self.keys).unwrap_or(1),
             rate: self.rate,
-            time_limit: self.time_limit,
+            time_limit: self.time_limit.or(drafted).unwrap_or(TIME_LIMIT),
             op_timeout: self.op_timeout,
             nemeses: self.nemesis.clone(),
+            schedule: draft.cloned(),
+            options: self.stored_options(&server),
             seed,
             check: Limits { time: self.check_time_limit, memory_bytes: CHECK_MEMORY_BYTES },
             trace: !self.no_trace,
             quiet: self.json && !std::io::IsTerminal::is_terminal(&std::io::stderr()),
         }
+    }
+}
+
+/// What is not stored as an option: it stands in the schedule itself, or is about where results go.
+const NOT_STORED: &[&str] =
+    &["seed", "nodes", "time-limit", "schedule", "nemesis", "test-count", "store", "name", "json"];
+
+impl RunArgs {
+    /// Takes down every option with its value, also where that is the default.
+    pub(crate) fn state(&mut self, matches: &ArgMatches) {
+        let command = RunArgs::augment_args(clap::Command::new("run"));
+        for arg in command.get_arguments() {
+            let Some(long) = arg.get_long().filter(|long| !NOT_STORED.contains(long)) else { continue };
+            let id = arg.get_id().as_str();
+            if arg.get_action().takes_values() {
+                let values = matches.get_raw(id).into_iter().flatten();
+                self.stated.extend(values.map(|value| format!("--{long}={}", value.to_string_lossy())));
+            } else if matches.value_source(id) == Some(ValueSource::CommandLine) {
+                self.stated.push(format!("--{long}"));
+            }
+        }
+    }
+
+    /// The options as they are stored: a server that was named is found again from anywhere.
+    fn stored_options(&self, server: &Path) -> Vec<String> {
+        let absolute = |option: &String| match option.strip_prefix("--server=") {
+            Some(_) => format!("--server={}", server.display()),
+            None => option.clone(),
+        };
+        self.stated.iter().map(absolute).collect()
     }
 }
 

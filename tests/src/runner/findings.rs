@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::judge::Judgement;
 use crate::logs;
-use crate::nemesis::Injected;
+use crate::nemesis::Carried;
 use crate::observer::Observer;
 use crate::report::{Finding, LEAST_OK_SHARE, NodeReport, Validity, Weight};
 use crate::schedule::Schedule;
@@ -62,20 +62,22 @@ pub(super) fn of_recovery(recovered: bool, unread: &[String], total: Counts) -> 
 pub(super) fn of_faults(
     schedule: &Schedule,
     asked_for: bool,
-    faults: &[Injected],
+    carried: &Carried,
     interrupted: bool,
 ) -> Vec<Finding> {
+    let Carried { faults, waited } = carried;
+    let planned = schedule.faults().len();
     let mut findings = Vec::new();
     if interrupted {
         // Most of what was asked for did not happen.
         findings.push(Finding::new(Weight::Doubt, "the run was interrupted before its time"));
     }
-    if schedule.faults.is_empty() && asked_for {
+    if planned == 0 && asked_for {
         let what = "faults were asked for, but none fits the number of servers and the time";
         findings.push(Finding::new(Weight::Doubt, what));
     }
-    if !schedule.faults.is_empty() && faults.iter().all(|fault| !fault.effective) && !interrupted {
-        let what = format!("none of the {} planned faults had an effect", schedule.faults.len());
+    if planned > 0 && faults.iter().all(|fault| !fault.effective) && !interrupted {
+        let what = format!("none of the {planned} planned faults had an effect");
         findings.push(Finding::new(Weight::Doubt, what));
     }
     for fault in faults {
@@ -86,6 +88,11 @@ pub(super) fn of_faults(
         for error in &fault.errors {
             findings.push(Finding::new(Weight::Remark, format!("the fault at {} ms: {error}", fault.at_ms)));
         }
+    }
+    for waited in waited.iter().filter(|waited| !waited.met) {
+        let crate::nemesis::Waited { condition, from_ms, to_ms, .. } = waited;
+        let what = format!("the schedule waited in vain from {from_ms} to {to_ms} ms until {condition}");
+        findings.push(Finding::new(Weight::Remark, what));
     }
     findings
 }
@@ -163,9 +170,13 @@ mod tests {
 
     #[test]
     fn a_run_whose_faults_had_no_effect_is_unknown_and_one_of_them_without_is_told() {
-        use crate::schedule::{Fault, Kind, Planned, Victims};
-        let planned = Planned { at_ms: 1, duration_ms: 2, fault: Fault::Kill(Victims::Nodes(vec![1])) };
-        let schedule = Schedule { seed: 1, nodes: 3, time_limit_ms: 10, faults: vec![planned.clone(); 2] };
+        use crate::faults::kill::Kill;
+        use crate::nemesis::Injected;
+        use crate::schedule::{Kind, Planned, Victims};
+        let fault = Kill(Victims::Nodes(vec![1])).into();
+        let planned = Planned { at_ms: 1, duration_ms: Some(2), number: 1, fault };
+        let limit = std::time::Duration::from_millis(10);
+        let schedule = Schedule::of(1, 3, limit, vec![planned.clone(); 2]);
         let injected = |effective| Injected {
             planned: planned.clone(),
             kind: Kind::Kill,
@@ -178,18 +189,28 @@ mod tests {
             what: "kill n1".to_owned(),
             errors: Vec::new(),
         };
-        let verdict = |effects: [bool; 2]| of_faults(&schedule, true, &effects.map(injected), false);
+        let carried = |faults| Carried { faults, waited: Vec::new() };
+        let verdict =
+            |effects: [bool; 2]| of_faults(&schedule, true, &carried(effects.map(injected).into()), false);
         assert_eq!(weigh(&verdict([true, true])), Validity::True);
         assert_eq!(
             verdict([true, false]),
             [Finding::new(Weight::Remark, "the fault at 1 ms had no effect: kill n1")]
         );
         assert_eq!(weigh(&verdict([false, false])), Validity::Unknown);
-        let interrupted = of_faults(&schedule, true, &[injected(true)], true);
+        let interrupted = of_faults(&schedule, true, &carried(vec![injected(true)]), true);
         assert_eq!(weigh(&interrupted), Validity::Unknown, "most of it did not happen");
-        let empty = Schedule { faults: Vec::new(), ..schedule.clone() };
-        assert_eq!(weigh(&of_faults(&empty, true, &[], false)), Validity::Unknown, "no fault fits");
-        assert_eq!(weigh(&of_faults(&empty, false, &[], false)), Validity::True, "none was wanted");
+        let empty = Schedule::of(1, 3, limit, Vec::new());
+        assert_eq!(
+            weigh(&of_faults(&empty, true, &Carried::default(), false)),
+            Validity::Unknown,
+            "no fault fits"
+        );
+        assert_eq!(
+            weigh(&of_faults(&empty, false, &Carried::default(), false)),
+            Validity::True,
+            "none was wanted"
+        );
     }
 
     #[test]

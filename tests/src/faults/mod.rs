@@ -1,0 +1,65 @@
+//! The families of faults, one file each.
+//!
+//! To add one: write a file with a type that is the fault's data (it is what stands in a schedule) and implements [`Family`]:
+//! its name, how it is drawn from a seed, how it is injected and healed, by what its effect shows, its words; then name it
+//! here, as a module and in the registry. Command line, schedules, histories and reports know it from there on.
+
+pub mod compact;
+mod family;
+pub mod kill;
+pub mod latency;
+pub mod members;
+pub mod partition;
+pub mod pause;
+mod registry;
+pub mod transfer;
+
+pub use family::{Drawing, Effect, Family, Recipe, Scene, Sort, Targets, Usability};
+
+registry::registry! {
+    kill::Kill,
+    pause::Pause,
+    partition::Partition,
+    latency::Latency,
+    transfer::Transfer,
+    compact::Compact,
+    members::Members,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn a_family_is_called_the_same_everywhere() {
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+            assert!(!kind.about().is_empty() && !kind.recipes().is_empty(), "{kind:?}");
+            for recipe in kind.recipes() {
+                let mut rng = ChaCha8Rng::seed_from_u64(1);
+                let fault = (recipe.draw)(&mut Drawing::new(5, &mut rng));
+                assert_eq!(fault.kind(), *kind);
+                let json = serde_json::to_value(&fault).unwrap();
+                assert!(json.get(kind.name()).is_some(), "{json}");
+                assert_eq!(serde_json::from_value::<Fault>(json).unwrap(), fault);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_fits_every_cluster_it_is_drawn_for() {
+        for kind in Kind::ALL {
+            for recipe in kind.recipes() {
+                for nodes in recipe.least_nodes..=9 {
+                    for seed in 0..20 {
+                        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                        let fault = (recipe.draw)(&mut Drawing::new(nodes, &mut rng));
+                        assert_eq!(fault.check(nodes), Ok(()), "{fault:?}, {nodes} servers");
+                    }
+                }
+            }
+        }
+    }
+}
