@@ -50,6 +50,7 @@ pub mod judge;
 pub mod link;
 pub mod logs;
 pub mod nemesis;
+pub mod netns;
 pub mod observer;
 pub mod program;
 pub mod progress;
