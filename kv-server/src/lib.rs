@@ -49,7 +49,7 @@
 //!   [`client::ClientError::is_definite`].
 //! - No queue is unbounded: see [`limits`]. What is too much is answered with an error, at once.
 //! - A disk that fails to write ends the server, since nobody knows what it has stored. So does a breach of Raft's safety.
-//! - A frame that makes no sense ends its connection, with a line in the log that says why.
+//! - A frame that makes no sense, or was damaged on the way, ends its connection, with a line in the log that says why.
 //! - With `--trace FILE` everything that Raft was given is on record ([`trace`]), whoever kills the server when; without it
 //!   nothing of that is done.
 //! - A paused process finds out that it was paused before it does anything else.

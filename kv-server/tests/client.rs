@@ -98,7 +98,7 @@ impl Played {
 }
 
 async fn play(stream: TcpStream, script: Arc<Mutex<Vec<Line>>>, heard: Arc<Mutex<Vec<RequestBody>>>) {
-    let mut framed = Framed::new(stream, Codec::<Hello, Result<Welcome, Rejection>>::new(1024));
+    let mut framed = Framed::new(stream, Codec::<Hello, Result<Welcome, Rejection>>::handshake());
     framed.next().await.unwrap().unwrap().check_client().unwrap();
     framed.send(&Ok(Welcome { cluster: "played".into(), id: NodeId(1) })).await.unwrap();
     let mut framed = framed.map_codec(|_| Codec::<Request, Response>::new(1 << 22));

@@ -13,6 +13,7 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use common::{Cluster, DEADLINE, eventually};
 use futures::{SinkExt, StreamExt};
 use kv_server::client::{Client, ClientOptions};
@@ -23,7 +24,7 @@ use proptest::prelude::*;
 use raft_core::{Append, Body, Entry, Index, Message, NodeId, Payload, Position, Round, Term};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Encoder, Framed};
 
 /// Sends bytes and reads until the server closes the connection.
 async fn send_and_read(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
@@ -46,7 +47,7 @@ type Shake = Framed<TcpStream, Codec<Result<Welcome, Rejection>, Hello>>;
 
 async fn shake(address: SocketAddr, hello: &Hello) -> (Shake, Result<Welcome, Rejection>) {
     let stream = TcpStream::connect(address).await.unwrap();
-    let mut framed = Framed::new(stream, Codec::new(1024));
+    let mut framed = Framed::new(stream, Codec::handshake());
     framed.send(hello).await.unwrap();
     let reply = framed.next().await.unwrap().unwrap();
     (framed, reply)
@@ -108,7 +109,10 @@ async fn a_frame_above_the_limit_closes_the_connection_and_is_logged() {
     let (stream, reply) = shake(cluster.peer_address(1), &peer_hello("plumbline", 2, 1)).await;
     reply.unwrap();
     let mut stream = stream.into_inner();
-    stream.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    // A head that is right, of a content that is too long.
+    let head = [u32::MAX.to_be_bytes(), [0; 4]].concat();
+    let checksum = crc32fast::hash(&head).to_be_bytes();
+    stream.write_all(&[&head[..], &checksum].concat()).await.unwrap();
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
     eventually("a line in the log", async || {
@@ -169,4 +173,58 @@ async fn requests_above_the_limit_of_a_connection_are_answered_overloaded() {
     for _ in 1..COUNT {
         tokio::time::timeout(Duration::from_secs(60), stream.next()).await.unwrap().unwrap().unwrap();
     }
+}
+
+/// A frame in which one bit of the content was flipped on the way.
+fn damaged<T: serde::Serialize>(value: &T) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    Codec::<(), T>::new(1 << 20).encode(value, &mut bytes).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    bytes
+}
+
+async fn is_refused(stream: Shake, frame: &[u8]) {
+    let mut stream = stream.into_inner();
+    stream.write_all(frame).await.unwrap();
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut rest)).await.expect("it closes");
+    assert!(rest.is_empty(), "no answer: {rest:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_frame_of_a_client_or_a_server_is_refused_with_its_place_and_counted() {
+    let cluster = Cluster::start(1);
+    serves(&cluster).await;
+    let (client, reply) = shake(cluster.client_address(1), &Hello::of_client()).await;
+    reply.unwrap();
+    is_refused(
+        client,
+        &damaged(&Request { id: 1, patience_ms: 9, body: RequestBody::Get { key: "k".into() } }),
+    )
+    .await;
+    let hello = PeerHello {
+        cluster: "plumbline".into(),
+        from: NodeId(2),
+        to: NodeId(1),
+        client_address: None,
+        peer_address: Some(cluster.peer_address(1)),
+    };
+    let (peer, reply) = shake(cluster.peer_address(1), &Hello::of_peer(&hello).unwrap()).await;
+    reply.unwrap();
+    let append =
+        Append { prev: Position::default(), entries: vec![].into(), commit: Index(1), round: Round(1) };
+    let message: PeerMessage = Message { term: Term(9), body: Body::Append(append) };
+    let whole = damaged(&message).len();
+    let mut frames = BytesMut::new();
+    // The frame before the damaged one is of a term long gone, and is taken in.
+    let stale = Message { term: Term(0), ..message.clone() };
+    Codec::<(), PeerMessage>::new(1 << 20).encode(&stale, &mut frames).unwrap();
+    assert_eq!(frames.len(), whole);
+    frames.extend_from_slice(&damaged(&message));
+    is_refused(peer, &frames).await;
+    for said in ["the frame 0 bytes after", &format!("the frame {whole} bytes after"), "damaged_frames=2"] {
+        eventually(&format!("{said:?} in the log"), async || cluster.log(1).contains(said)).await;
+    }
+    serves(&cluster).await;
+    assert!(!cluster.log(1).contains("panicked"), "{}", cluster.log(1));
 }

@@ -229,7 +229,7 @@ mod tests {
     use std::path::PathBuf;
 
     use futures::{SinkExt, StreamExt};
-    use kv_server::limits::{MAX_CLIENT_FRAME_BYTES, MAX_HELLO_FRAME_BYTES};
+    use kv_server::limits::MAX_CLIENT_FRAME_BYTES;
     use kv_server::machine::{Command, Outcome as Executed};
     use kv_server::protocol::{Answer, Codec, Hello, Rejection, Request, RequestBody, Response, Welcome};
     use raft_core::NodeId;
@@ -298,8 +298,7 @@ mod tests {
     }
 
     async fn open_sessions_only(stream: TcpStream) -> Option<()> {
-        let mut greeting =
-            Framed::new(stream, Codec::<Hello, Result<Welcome, Rejection>>::new(MAX_HELLO_FRAME_BYTES));
+        let mut greeting = Framed::new(stream, Codec::<Hello, Result<Welcome, Rejection>>::handshake());
         greeting.next().await?.ok()?;
         greeting.send(&Ok(Welcome { cluster: "silence".to_owned(), id: NodeId(1) })).await.ok()?;
         // A client waits for its welcome before it sends a request: nothing is left in the old buffer.

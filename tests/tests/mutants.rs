@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use common::{json, run_with, server, server_with_mutants, text};
 use futures::{SinkExt, StreamExt};
-use kv_server::limits::{MAX_HELLO_FRAME_BYTES, MAX_PEER_FRAME_BYTES};
+use kv_server::limits::MAX_PEER_FRAME_BYTES;
 use kv_server::protocol::{Codec, Hello, PeerHello, PeerMessage, Rejection, Welcome};
 use plumbline::cluster::{PortBlock, ServerProcess};
 use raft_core::{Body, Message, NodeId, Position, Term};
@@ -151,7 +151,7 @@ async fn call(address: SocketAddr, from: NodeId) -> Framed<TcpStream, Codec<(), 
             Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     };
-    let codec = Codec::<Result<Welcome, Rejection>, Hello>::new(MAX_HELLO_FRAME_BYTES);
+    let codec = Codec::<Result<Welcome, Rejection>, Hello>::handshake();
     let mut framed = Framed::new(stream, codec);
     let hello =
         PeerHello { cluster: CLUSTER.to_owned(), from, to: VOTER, client_address: None, peer_address: None };
@@ -162,7 +162,7 @@ async fn call(address: SocketAddr, from: NodeId) -> Framed<TcpStream, Codec<(), 
 
 /// Answers the voter's own introduction and reads until its vote in that term, if the connection lasts so long.
 async fn hear(stream: TcpStream, me: NodeId, term: u64) -> Option<bool> {
-    let codec = Codec::<Hello, Result<Welcome, Rejection>>::new(MAX_HELLO_FRAME_BYTES);
+    let codec = Codec::<Hello, Result<Welcome, Rejection>>::handshake();
     let mut framed = Framed::new(stream, codec);
     let hello = framed.next().await?.ok()?;
     hello.check_peer(CLUSTER, me, |id| id == VOTER).unwrap();

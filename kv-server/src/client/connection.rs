@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
 use super::Trouble;
-use crate::limits::{MAX_CLIENT_FRAME_BYTES, MAX_HELLO_FRAME_BYTES};
+use crate::limits::MAX_CLIENT_FRAME_BYTES;
 use crate::protocol::{
     Answer, Codec, Failure, FrameError, Hello, Rejection, Request, RequestBody, Response, Welcome,
 };
@@ -27,7 +27,7 @@ impl Connection {
         let shake = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            let codec = Codec::<Result<Welcome, Rejection>, Hello>::new(MAX_HELLO_FRAME_BYTES);
+            let codec = Codec::<Result<Welcome, Rejection>, Hello>::handshake();
             let mut framed = Framed::new(stream, codec);
             framed.send(&Hello::of_client()).await?;
             let reply = framed.next().await.ok_or_else(closed)??;

@@ -7,7 +7,7 @@ use raft_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this module's parent. Another version is refused.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 const PEER: [u8; 4] = *b"PLBp";
 const CLIENT: [u8; 4] = *b"PLBc";
@@ -48,7 +48,9 @@ impl Hello {
     /// # Errors
     /// None in practice: postcard can encode every such value.
     pub fn of_peer(hello: &PeerHello) -> Result<Self, postcard::Error> {
-        Ok(Hello { magic: PEER, version: VERSION, body: postcard::to_stdvec(hello)?.into() })
+        let mut body = postcard::to_stdvec(hello)?;
+        body.extend(crc32fast::hash(&body).to_be_bytes());
+        Ok(Hello { magic: PEER, version: VERSION, body: body.into() })
     }
 
     /// Whether a client calls that this server understands.
@@ -70,7 +72,7 @@ impl Hello {
         is_peer: impl Fn(NodeId) -> bool,
     ) -> Result<PeerHello, Rejection> {
         self.check(PEER)?;
-        let hello: PeerHello = postcard::from_bytes(&self.body).map_err(|_| Rejection::Malformed)?;
+        let hello = self.introduction().ok_or(Rejection::Malformed)?;
         if hello.cluster != cluster {
             return Err(Rejection::WrongCluster { mine: cluster.to_owned() });
         }
@@ -82,6 +84,13 @@ impl Hello {
             return Err(Rejection::NotAMember { yours: hello.from });
         }
         Ok(hello)
+    }
+
+    /// What a server says of itself, if it came through whole: one flipped bit would make it another server.
+    fn introduction(&self) -> Option<PeerHello> {
+        let (said, checksum) = self.body.split_last_chunk()?;
+        let is_whole = crc32fast::hash(said).to_be_bytes() == *checksum;
+        is_whole.then(|| postcard::from_bytes(said).ok())?
     }
 
     fn check(&self, magic: [u8; 4]) -> Result<(), Rejection> {
@@ -202,9 +211,21 @@ mod tests {
         assert_eq!(check(&broken), Err(Rejection::Malformed));
     }
 
+    /// It never makes another server of the caller, nor of the one that is called.
+    #[test]
+    fn whichever_bit_of_a_peers_hello_is_flipped_it_is_refused() {
+        let good = postcard::to_stdvec(&hello("blue", 1, 2)).unwrap();
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let Ok(damaged) = postcard::from_bytes::<Hello>(&bytes) else { continue };
+            assert!(check(&damaged).is_err(), "bit {bit}");
+        }
+    }
+
     #[test]
     fn the_first_bytes_of_a_hello_stay_as_they_are_for_ever() {
-        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x03\x00");
-        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x03");
+        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x04\x00");
+        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x04");
     }
 }

@@ -1,5 +1,6 @@
 //! Clients' connections: requests in, answers out.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Identity, sockets};
 use crate::limits::{
-    HELLO_TIMEOUT, MAX_CLIENT_CONNECTIONS, MAX_CLIENT_FRAME_BYTES, MAX_HELLO_FRAME_BYTES,
-    MAX_REQUESTS_PER_CONNECTION, RECONNECT_MAX, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
+    HELLO_TIMEOUT, MAX_CLIENT_CONNECTIONS, MAX_CLIENT_FRAME_BYTES, MAX_REQUESTS_PER_CONNECTION,
+    RECONNECT_MAX, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
 };
 use crate::protocol::{Codec, Failure, FrameError, Hello, Rejection, Request, Response, Welcome};
 use crate::replica::{ReplicaInput, RequestId};
@@ -65,7 +66,9 @@ pub(super) async fn accept(
                 Some(_) => serve(stream, connection, &identity, &events).await,
                 None => turn_away(stream).await,
             };
-            if let Err(error) = served {
+            if let Err(error) = served
+                && !error.is_told(from, &identity)
+            {
                 tracing::debug!(connection, %from, %error, "closed a client's connection");
             }
             let _ = events.send(ClientEvent::Closed { connection }).await;
@@ -86,11 +89,18 @@ enum ConnectionError {
     Frame(#[from] FrameError),
 }
 
+impl ConnectionError {
+    /// Whether it was a damaged frame, which is in the log by now.
+    fn is_told(&self, from: SocketAddr, identity: &Identity) -> bool {
+        matches!(self, ConnectionError::Frame(error) if identity.tell_damage(from, error))
+    }
+}
+
 type Handshake = Framed<TcpStream, Codec<Hello, Result<Welcome, Rejection>>>;
 type Conversation = Framed<TcpStream, Codec<Request, Response>>;
 
 fn handshake(stream: TcpStream) -> Handshake {
-    Framed::new(stream, Codec::new(MAX_HELLO_FRAME_BYTES))
+    Framed::new(stream, Codec::handshake())
 }
 
 async fn turn_away(stream: TcpStream) -> Result<(), ConnectionError> {
@@ -121,7 +131,7 @@ async fn serve(
     if events.send(ClientEvent::Opened { connection, answers }).await.is_err() {
         return Ok(());
     }
-    let mut framed = framed.map_codec(|_| Codec::new(MAX_CLIENT_FRAME_BYTES));
+    let mut framed = framed.map_codec(|_| Codec::new(MAX_CLIENT_FRAME_BYTES).with_mutant(identity.mutant));
     framed.set_backpressure_boundary(WRITE_BUFFER_BYTES);
     converse(framed, connection, queue, events).await
 }

@@ -11,9 +11,7 @@ use tokio_util::codec::Framed;
 
 use super::links::Links;
 use super::{Identity, sockets};
-use crate::limits::{
-    HELLO_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_PEER_CONNECTIONS, MAX_PEER_FRAME_BYTES, RECONNECT_MAX,
-};
+use crate::limits::{HELLO_TIMEOUT, MAX_PEER_CONNECTIONS, MAX_PEER_FRAME_BYTES, RECONNECT_MAX};
 use crate::protocol::{Codec, FrameError, Hello, PeerMessage, Rejection, Welcome};
 use crate::replica::ReplicaInput;
 
@@ -43,6 +41,7 @@ pub(super) async fn accept(
         tokio::task::spawn_local(async move {
             match serve(stream, &identity, &links, &inputs).await {
                 Ok(()) => tracing::debug!(%from, "a server's connection ended"),
+                Err(IncomingError::Frame(error)) if identity.tell_damage(from, &error) => {}
                 Err(error) => tracing::warn!(%from, %error, "closed a server's connection"),
             }
             drop(place);
@@ -68,7 +67,7 @@ async fn serve(
 ) -> Result<(), IncomingError> {
     sockets::prepare(&stream).map_err(FrameError::Io)?;
     let config = &identity.config;
-    let codec = Codec::<Hello, Result<Welcome, Rejection>>::new(MAX_HELLO_FRAME_BYTES);
+    let codec = Codec::<Hello, Result<Welcome, Rejection>>::handshake();
     let mut framed = Framed::with_capacity(stream, codec, 64 << 10);
     let first = timeout(HELLO_TIMEOUT, framed.next()).await.map_err(|_| IncomingError::Silent)?;
     let Some(hello) = first.transpose()? else { return Ok(()) };
@@ -87,7 +86,8 @@ async fn serve(
     if inputs.send(address).await.is_err() {
         return Ok(());
     }
-    let mut messages = framed.map_codec(|_| Codec::<PeerMessage, ()>::new(MAX_PEER_FRAME_BYTES));
+    let codec = Codec::<PeerMessage, ()>::new(MAX_PEER_FRAME_BYTES).with_mutant(identity.mutant);
+    let mut messages = framed.map_codec(|_| codec);
     while let Some(message) = messages.next().await.transpose()? {
         if inputs.send(ReplicaInput::Message { from, message }).await.is_err() {
             break;

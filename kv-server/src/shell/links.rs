@@ -20,8 +20,8 @@ use tokio_util::codec::{Encoder, FramedRead};
 
 use super::Identity;
 use crate::limits::{
-    CONNECT_TIMEOUT, MAX_HELLO_FRAME_BYTES, MAX_KNOWN_SERVERS, MAX_PEER_FRAME_BYTES, PEER_QUEUE_MESSAGES,
-    RECONNECT_MAX, RECONNECT_MIN, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
+    CONNECT_TIMEOUT, MAX_KNOWN_SERVERS, MAX_PEER_FRAME_BYTES, PEER_QUEUE_MESSAGES, RECONNECT_MAX,
+    RECONNECT_MIN, STALLED_WRITE_TIMEOUT, WRITE_BUFFER_BYTES,
 };
 use crate::protocol::{Codec, FrameError, Hello, PeerHello, PeerMessage, Rejection, Welcome};
 use crate::replica::ReplicaInput;
@@ -141,7 +141,7 @@ impl Link {
         let stream = connecting.map_err(|_| LinkError::ConnectTimeout)??;
         super::sockets::prepare(&stream)?;
         let (read, mut write) = stream.into_split();
-        let Identity { config, client_address, peer_address } = &*self.identity;
+        let Identity { config, client_address, peer_address, .. } = &*self.identity;
         let hello = PeerHello {
             cluster: config.cluster.clone(),
             from: config.id,
@@ -151,9 +151,9 @@ impl Link {
         };
         let hello = Hello::of_peer(&hello).map_err(|reason| FrameError::Malformed { length: 0, reason })?;
         let mut buffer = BytesMut::new();
-        Codec::<(), Hello>::new(MAX_HELLO_FRAME_BYTES).encode(&hello, &mut buffer)?;
+        Codec::<(), Hello>::handshake().encode(&hello, &mut buffer)?;
         write.write_all(&buffer).await?;
-        Ok((FramedRead::new(read, Codec::new(MAX_HELLO_FRAME_BYTES)), write))
+        Ok((FramedRead::new(read, Codec::handshake()), write))
     }
 
     /// Sends what the driver puts into the queue, many messages with one write. It does not wait for the welcome: a peer

@@ -35,6 +35,7 @@ mod snapshot_files;
 mod sockets;
 mod trace_file;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -46,9 +47,11 @@ use tokio::sync::mpsc;
 use crate::config::ServerConfig;
 use crate::limits::{HOLD_ELECTION_TIMEOUTS, INPUT_QUEUE, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES};
 use crate::machine::Machine;
+use crate::protocol::FrameError;
 use crate::replica::{Replica, ReplicaInput, ReplicaOptions, ReplicaOutput};
 use crate::seeded::Seeded;
 use crate::snapshots::{SnapshotError, Snapshots};
+use crate::wal::mutant::ServerMutantSwitch;
 use crate::wal::{Wal, WalError, WalOptions};
 
 use self::clock::Clock;
@@ -106,6 +109,23 @@ struct Identity {
     client_address: Option<SocketAddr>,
     /// Where servers reach this server.
     peer_address: Option<SocketAddr>,
+    /// The seeded bug of the connections, if one is on.
+    mutant: ServerMutantSwitch,
+    /// Damaged frames refused so far, from servers and clients.
+    damaged_frames: Cell<u64>,
+}
+
+impl Identity {
+    /// Says that a damaged frame has been refused, and how many there were since the start; false if it was another error.
+    fn tell_damage(&self, from: SocketAddr, error: &FrameError) -> bool {
+        let is_damage = matches!(error, FrameError::Damaged { .. });
+        if is_damage {
+            self.damaged_frames.set(self.damaged_frames.get() + 1);
+            let damaged_frames = self.damaged_frames.get();
+            tracing::warn!(%from, %error, damaged_frames, "refused a damaged frame and closed its connection");
+        }
+        is_damage
+    }
 }
 
 /// Runs a server until `stop` is ready, then ends it gracefully: what is pending is answered, the log is synced.
@@ -159,7 +179,8 @@ pub async fn run(config: ServerConfig, stop: impl Future<Output = ()>) -> Result
 
     let peer_bound = peer_listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
     let peer_address = config.peer_advertise.or(peer_bound);
-    let identity = Rc::new(Identity { client_address, peer_address, config });
+    let (mutant, damaged_frames) = (server_mutant(&config), Cell::new(0));
+    let identity = Rc::new(Identity { client_address, peer_address, mutant, damaged_frames, config });
     let log = log_writer::start(wal, outstanding_writes, identity.config.seeded)?;
     let (peer_inputs, from_peers) = mpsc::channel(INPUT_QUEUE);
     let (client_inputs, from_clients) = mpsc::channel(INPUT_QUEUE);
@@ -232,11 +253,16 @@ fn cluster_number(name: &str) -> u64 {
 fn wal_options(config: &ServerConfig) -> WalOptions {
     let mut options = WalOptions::new(config.id);
     options.cluster = cluster_number(&config.cluster);
-    #[cfg(feature = "mutants")]
-    if let Some(Seeded::Server(mutant)) = config.seeded {
-        options.mutant = crate::wal::mutant::ServerMutantSwitch::on(mutant);
-    }
+    options.mutant = server_mutant(config);
     options
+}
+
+fn server_mutant(config: &ServerConfig) -> ServerMutantSwitch {
+    match config.seeded {
+        #[cfg(feature = "mutants")]
+        Some(Seeded::Server(mutant)) => ServerMutantSwitch::on(mutant),
+        _ => ServerMutantSwitch::default(),
+    }
 }
 
 fn machine(config: &ServerConfig) -> Machine {

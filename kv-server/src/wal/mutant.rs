@@ -34,6 +34,9 @@ mutants! {
     /// The log says that a snapshot is there to start from before its file is: a crash in between leaves a mix (Jepsen,
     /// Redis-Raft, 2020; cowsql).
     SnapshotNotAtomic = "snapshot-not-atomic";
+    /// A frame from the network is believed without its checksums, so that a bit flipped on the way is taken for what was
+    /// sent (Amazon S3, July 2008: one corrupted bit in a message between servers, and the service was down for hours).
+    FrameUnchecked = "frame-unchecked";
 }
 
 impl fmt::Display for ServerMutant {
