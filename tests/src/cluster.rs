@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 pub use ports::PortBlock;
 pub use process::{Exit, ServerProcess, kill_all};
 
-use crate::link::{Condition, Link, Traffic};
+use crate::link::{Framing, Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};
 use crate::traces::TRACE_FILE;
 
@@ -167,7 +167,7 @@ impl Cluster {
         let client_address = |id: NodeId| ports.address(2 * (id - 1) + 1);
         let mut links = BTreeMap::new();
         for id in all_links(options.nodes) {
-            let link = Link::open(peer_address(id.to)).await;
+            let link = Link::open_framed(peer_address(id.to), Framing::OURS).await;
             links.insert(id, link.with_context(|| format!("cannot open the proxy of link {id}"))?);
         }
         let mut nodes = Vec::new();
@@ -243,10 +243,7 @@ impl Cluster {
     /// When a server cannot be started or signalled.
     pub async fn heal(&self) -> anyhow::Result<()> {
         for link in self.links.values() {
-            if link.condition() != Condition::default() {
-                link.mend();
-                link.slow(None);
-            }
+            link.heal();
         }
         for node in &self.nodes {
             node.resume().await?;

@@ -13,19 +13,32 @@
 //! freeze with it; servers that send on one connection and listen on another (as `kv-server` does) are thus cut in one
 //! direction only.
 //!
+//! A link may also be slow, narrow or late to accept, and its connections may be reset. For a protocol whose [`Framing`] it
+//! knows, it can lose, double, swap or damage whole frames, as a bad proxy or network card would: what arrives between two
+//! faults is still a stream of whole frames.
+//!
 //! A link counts what it forwarded, held back and delayed, so that a fault without effect can be told from one with.
 
+mod bucket;
+mod condition;
+mod frames;
 mod pump;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
+
+pub use condition::{Condition, FrameFaults, Framing, Latency};
+pub use traffic::Traffic;
+
+use bucket::Bucket;
+use frames::Frames;
+use traffic::Counters;
 
 /// How many connections one link carries at once; more are closed at once. A server that keeps retrying through a cut
 /// leaves its earlier attempts frozen in the link, so this is above one.
@@ -33,87 +46,27 @@ pub const MAX_CONNECTIONS: usize = 64;
 /// How long the proxy tries to reach the target before it closes the sender's connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a link does to the bytes it carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Condition {
-    /// Bytes freeze.
-    pub cut: bool,
-    /// Bytes arrive later.
-    pub latency: Option<Latency>,
-}
-
-/// An added delay. Order is kept: nothing overtakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// The delay of every chunk.
-    pub delay: Duration,
-    /// By how much it varies, up or down.
-    pub jitter: Duration,
-}
-
-/// What a link has done since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Traffic {
-    /// Connections accepted.
-    pub connections: u64,
-    /// Bytes delivered, both ways.
-    pub forwarded_bytes: u64,
-    /// Bytes that met a cut and had to wait.
-    pub held_bytes: u64,
-    /// Connection attempts and ends of stream that met a cut and had to wait.
-    pub held_connections: u64,
-    /// Bytes that were delayed by added latency.
-    pub delayed_bytes: u64,
-}
-
-impl Traffic {
-    /// What happened between `earlier` and now.
-    #[must_use]
-    pub fn since(&self, earlier: &Traffic) -> Traffic {
-        Traffic {
-            connections: self.connections.saturating_sub(earlier.connections),
-            forwarded_bytes: self.forwarded_bytes.saturating_sub(earlier.forwarded_bytes),
-            held_bytes: self.held_bytes.saturating_sub(earlier.held_bytes),
-            held_connections: self.held_connections.saturating_sub(earlier.held_connections),
-            delayed_bytes: self.delayed_bytes.saturating_sub(earlier.delayed_bytes),
-        }
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn plus(&self, other: &Traffic) -> Traffic {
-        Traffic {
-            connections: self.connections + other.connections,
-            forwarded_bytes: self.forwarded_bytes + other.forwarded_bytes,
-            held_bytes: self.held_bytes + other.held_bytes,
-            held_connections: self.held_connections + other.held_connections,
-            delayed_bytes: self.delayed_bytes + other.delayed_bytes,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    connections: AtomicU64,
-    forwarded_bytes: AtomicU64,
-    held_bytes: AtomicU64,
-    held_connections: AtomicU64,
-    delayed_bytes: AtomicU64,
-}
-
-impl Counters {
-    fn add(counter: &AtomicU64, amount: usize) {
-        counter.fetch_add(amount as u64, Ordering::Relaxed);
-    }
-}
-
 /// The proxy of one directed link. Dropping it closes everything it carries.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
+    framing: Option<Framing>,
     condition: watch::Sender<Condition>,
-    counters: Arc<Counters>,
+    /// How often all connections were to be reset.
+    resets: watch::Sender<u64>,
+    shared: Arc<Shared>,
     acceptor: AbortHandle,
+}
+
+/// What all connections of a link have in common.
+#[derive(Debug)]
+struct Shared {
+    target: SocketAddr,
+    framing: Option<Framing>,
+    condition: watch::Receiver<Condition>,
+    resets: watch::Receiver<u64>,
+    counters: Counters,
+    bucket: Bucket,
 }
 
 impl Link {
@@ -122,12 +75,32 @@ impl Link {
     /// # Errors
     /// When no port can be had.
     pub async fn open(target: SocketAddr) -> std::io::Result<Link> {
+        Link::open_with(target, None).await
+    }
+
+    /// The same for a protocol of frames, which can then be lost, duplicated, reordered and corrupted.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn open_framed(target: SocketAddr, framing: Framing) -> std::io::Result<Link> {
+        Link::open_with(target, Some(framing)).await
+    }
+
+    async fn open_with(target: SocketAddr, framing: Option<Framing>) -> std::io::Result<Link> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (condition, watched) = watch::channel(Condition::default());
-        let counters = Arc::new(Counters::default());
-        let acceptor = tokio::spawn(accept(listener, target, watched, Arc::clone(&counters))).abort_handle();
-        Ok(Link { address, condition, counters, acceptor })
+        let (resets, resets_watched) = watch::channel(0);
+        let shared = Arc::new(Shared {
+            target,
+            framing,
+            condition: watched,
+            resets: resets_watched,
+            counters: Counters::default(),
+            bucket: Bucket::default(),
+        });
+        let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
+        Ok(Link { address, framing, condition, resets, shared, acceptor })
     }
 
     /// Where the sender must connect in order to reach the target through this link.
@@ -151,6 +124,39 @@ impl Link {
         self.condition.send_modify(|condition| condition.latency = latency);
     }
 
+    /// Lets so many bytes pass in a second, or with `None` as many as there are.
+    pub fn narrow(&self, bytes_per_second: Option<u64>) {
+        self.shared.bucket.empty();
+        self.condition.send_modify(|condition| condition.bandwidth = bytes_per_second);
+    }
+
+    /// Lets connections wait for so long before they are taken in, or with `None` not.
+    pub fn accept_late(&self, delay: Option<Duration>) {
+        self.condition.send_modify(|condition| condition.accept_delay = delay);
+    }
+
+    /// Ends every connection that there is now with RST on both sides; what was on its way is lost.
+    pub fn reset(&self) {
+        self.resets.send_modify(|count| *count += 1);
+    }
+
+    /// Hits frames, or with `None` leaves them alone. False, and nothing is done, where the protocol's frames are not known.
+    #[must_use]
+    pub fn hit_frames(&self, faults: Option<FrameFaults>) -> bool {
+        if self.framing.is_some() {
+            self.condition.send_modify(|condition| condition.frames = faults);
+        }
+        self.framing.is_some() || faults.is_none()
+    }
+
+    /// Ends everything that was asked for.
+    pub fn heal(&self) {
+        if self.condition() != Condition::default() {
+            self.shared.bucket.empty();
+            self.condition.send_modify(|condition| *condition = Condition::default());
+        }
+    }
+
     /// What the link does at present.
     #[must_use]
     pub fn condition(&self) -> Condition {
@@ -160,14 +166,7 @@ impl Link {
     /// What the link has done so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Traffic {
-            connections: read(&self.counters.connections),
-            forwarded_bytes: read(&self.counters.forwarded_bytes),
-            held_bytes: read(&self.counters.held_bytes),
-            held_connections: read(&self.counters.held_connections),
-            delayed_bytes: read(&self.counters.delayed_bytes),
-        }
+        self.shared.counters.read()
     }
 }
 
@@ -177,14 +176,10 @@ impl Drop for Link {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    target: SocketAddr,
-    condition: watch::Receiver<Condition>,
-    counters: Arc<Counters>,
-) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut number = 0;
     loop {
         // Finished connections are collected as we go; the set itself aborts the rest when this task is aborted.
         while connections.try_join_next().is_some() {}
@@ -193,42 +188,75 @@ async fn accept(
             continue;
         };
         let Ok(seat) = Arc::clone(&room).try_acquire_owned() else { continue };
-        Counters::add(&counters.connections, 1);
-        let (condition, counters) = (condition.clone(), Arc::clone(&counters));
+        number += 1;
+        Counters::add(&shared.counters.connections, 1);
+        let shared = Arc::clone(&shared);
         connections.spawn(async move {
-            carry(sender, target, condition, &counters).await;
+            shared.carry(sender, number).await;
             drop(seat);
         });
     }
 }
 
-/// Carries one connection until an end of it fails or both are done.
-async fn carry(
-    sender: TcpStream,
-    target: SocketAddr,
-    mut condition: watch::Receiver<Condition>,
-    counters: &Counters,
-) {
-    let _ = sender.set_nodelay(true);
-    let (from_sender, to_sender) = sender.into_split();
-    // The sender's bytes are taken in from the start: during a cut its connection attempt is under way like any other
-    // byte, and reaches the target when the link is mended.
-    let (inlet, outlet) = pump::queue();
-    let reader = pump::take_in(from_sender, inlet, condition.clone(), counters);
-    let rest = async {
-        if pump::held(&mut condition).await? {
-            Counters::add(&counters.held_connections, 1);
+impl Shared {
+    /// Carries one connection until an end of it fails, both are done, or it is reset.
+    async fn carry(&self, mut sender: TcpStream, number: u64) {
+        let mut resets = self.resets.clone();
+        resets.mark_unchanged();
+        let mut target = None;
+        tokio::select! {
+            _ = self.converse(&mut sender, &mut target, number) => return,
+            reset = resets.changed() => if reset.is_err() { return },
         }
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target)).await;
-        let target = connected.map_err(|_| std::io::ErrorKind::TimedOut)??;
-        target.set_nodelay(true)?;
-        let (from_target, to_target) = target.into_split();
-        let (back_inlet, back_outlet) = pump::queue();
-        let forward = pump::give_out(to_target, outlet, condition.clone(), counters);
-        let back_reader = pump::take_in(from_target, back_inlet, condition.clone(), counters);
-        let back = pump::give_out(to_sender, back_outlet, condition.clone(), counters);
-        tokio::try_join!(forward, back_reader, back).map(|_| ())
-    };
-    // An error on any side ends the connection as a whole: both sockets are dropped with the futures.
-    let _ = tokio::try_join!(reader, rest);
+        // Without lingering, to close is to reset.
+        for socket in std::iter::once(&sender).chain(&target) {
+            let _ = socket.set_zero_linger();
+        }
+        Counters::add(&self.counters.reset_connections, 1);
+    }
+
+    async fn converse(
+        &self,
+        sender: &mut TcpStream,
+        target: &mut Option<TcpStream>,
+        number: u64,
+    ) -> std::io::Result<()> {
+        let _ = sender.set_nodelay(true);
+        let mut condition = self.condition.clone();
+        self.wait_to_be_accepted(&mut condition).await?;
+        let (from_sender, to_sender) = sender.split();
+        // The sender's bytes are taken in from the start: during a cut its connection attempt is under way like any other
+        // byte, and reaches the target when the link is mended.
+        let (inlet, outlet) = pump::queue();
+        let frames = self.framing.map(|framing| Frames::new(framing, number));
+        let reader = pump::take_in(from_sender, inlet, condition.clone(), &self.counters, frames);
+        let rest = async {
+            if pump::held(&mut condition).await? {
+                Counters::add(&self.counters.held_connections, 1);
+            }
+            let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.target)).await;
+            let target = target.insert(connected.map_err(|_| std::io::ErrorKind::TimedOut)??);
+            target.set_nodelay(true)?;
+            let (from_target, to_target) = target.split();
+            let (back_inlet, back_outlet) = pump::queue();
+            let (counters, bucket) = (&self.counters, &self.bucket);
+            let forward = pump::give_out(to_target, outlet, condition.clone(), counters, bucket);
+            let back_reader = pump::take_in(from_target, back_inlet, condition.clone(), counters, None);
+            let back = pump::give_out(to_sender, back_outlet, condition.clone(), counters, bucket);
+            tokio::try_join!(forward, back_reader, back).map(|_| ())
+        };
+        // An error on any side ends the connection as a whole: both sockets are dropped by our caller.
+        tokio::try_join!(reader, rest).map(|_| ())
+    }
+
+    /// What a slow server's caller sees: the kernel has said yes, and nobody reads.
+    async fn wait_to_be_accepted(&self, condition: &mut watch::Receiver<Condition>) -> std::io::Result<()> {
+        let Some(delay) = condition.borrow_and_update().accept_delay else { return Ok(()) };
+        Counters::add(&self.counters.late_connections, 1);
+        let healed = condition.wait_for(|condition| condition.accept_delay != Some(delay));
+        match tokio::time::timeout(delay, healed).await {
+            Ok(Err(_)) => Err(std::io::Error::other("the link is gone")),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
 }
