@@ -156,7 +156,7 @@ mod tests {
         let (cluster, nemesis) = idle(folder.path()).await;
         let kill = || Fault::from(Kill(Victims::Nodes(vec![1])));
         let plan = schedule(vec![
-            (0, 200, kill()),
+            (0, 2_000, kill()),
             (20, 30, kill()),
             (30, 40, Pause(Victims::Nodes(vec![2])).into()),
             (40, 50, Partition::Isolate(Victims::Leader).into()),
