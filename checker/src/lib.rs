@@ -91,6 +91,7 @@ mod confirm;
 mod decide;
 mod decision;
 mod ends;
+mod equality;
 mod explain;
 pub mod generate;
 pub mod history;

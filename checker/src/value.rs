@@ -1,14 +1,14 @@
 //! Values as histories carry them: anything EDN can write, of which JSON is a part.
 //!
 //! Equality is structural and floats compare by their bits, so that a value can be a key of a hash table: the checker
-//! only ever asks "is this the very value that was written?".
+//! only ever asks "is this the very value that was written?". As in EDN, a list equals the vector of the same items.
 
 use crate::{Shared, Text};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// One value of a history: an operation's argument, its result, a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default)]
 pub enum Value {
     /// `nil` in EDN, `null` in JSON: nothing, absent.
     #[default]
@@ -19,7 +19,8 @@ pub enum Value {
     Int(i64),
     /// A float, kept as its bits (see [`Value::float`]).
     Float(u64),
-    /// A number beyond 64 bits, or an EDN `123N` / `1.5M`, kept as it was written.
+    /// A number that is not one of these: a whole one beyond 64 bits, an EDN `1.5M` or `1/3`; exact. The readers write equal ones
+    /// alike (`1.50M` is `1.5M`).
     Big(Text),
     /// A character, `\a`.
     Char(char),
@@ -54,10 +55,10 @@ impl Value {
         Self::Keyword(Text::from(text))
     }
 
-    /// A float value.
+    /// A float value. Minus zero is zero.
     #[must_use]
     pub fn float(number: f64) -> Self {
-        Self::Float(number.to_bits())
+        Self::Float((number + 0.0).to_bits())
     }
 
     /// A vector value.

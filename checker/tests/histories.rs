@@ -189,6 +189,34 @@ fn jepsen_s_log_lines_are_read_and_other_lines_of_the_log_passed_over() {
     assert_eq!(history.operations[0].outcome, Outcome::Info);
 }
 
+/// As pages and editors show them, and as they are then copied.
+#[test]
+fn log_lines_whose_tabs_became_spaces_are_read() {
+    let tabs = "INFO  jepsen.core - Running test 4\nINFO  jepsen.util - 2\t:invoke\t:cas\t[1 [2 3]]\n\
+                INFO  jepsen.util - :nemesis\t:info\t:start\t\"cut n1\"\n\
+                2\t:info\t:cas\t[1 [2 3]]\t:timed-out, it says\n4\t:invoke\t:read\tnil\n4\t:ok\t:read\t\"a \\\" b\"\n\
+                5\t:invoke\t:read\n";
+    let expected = read(tabs).expect("log lines");
+    for gap in [" ", "    ", " \u{20} "] {
+        let text = tabs.replace('\t', gap);
+        let history = read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(history.format, Some(Format::LogLines));
+        assert_eq!(history.operations, expected.operations, "{text}");
+        assert_eq!(history.annotations, expected.annotations, "{text}");
+    }
+    assert_eq!((expected.operations.len(), expected.annotations.len()), (3, 1));
+    for (text, wrong) in [
+        ("2 :invoke write 4", "h:1:11: expected the name of an operation"),
+        ("2   :began  :write 4", "h:1:5: expected a type"),
+        ("0 :invoke :cas [1 2", "h:1:20: expected a value or `]`"),
+        ("INFO  jepsen.util - 2  :invoke  :write  1x", "h:1:41: expected a number, found `1x`"),
+        ("INFO  jepsen.util - x  :invoke  :write  1", "h:1:21: expected process"),
+        ("INFO  a - 2 :invoke :write 1\nINFO  a - x :fail :write 1", "h:2:11: expected process"),
+    ] {
+        assert!(error(text).starts_with(wrong), "{text}: {}", error(text));
+    }
+}
+
 #[test]
 fn independent_tuples_give_keys() {
     let text = "{:process 0 :type :invoke :f :write :value [:k 3]} {:process 0 :type :ok :f :write :value [:k 3]}

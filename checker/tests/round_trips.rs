@@ -34,7 +34,7 @@ fn values() -> impl Strategy<Value = Value> {
         "[a-z][a-z0-9./-]{0,8}".prop_map(|text| Value::keyword(&text)),
         "[a-z!?*][a-z0-9]{0,8}x".prop_map(|text| Value::Symbol(text.into())),
         any::<char>().prop_filter("printable", |c| c.is_alphanumeric()).prop_map(Value::Char),
-        "[1-9][0-9]{19,30}N?".prop_map(|text| Value::Big(text.into())),
+        "[1-9][0-9]{19,30}".prop_map(|text| Value::Big(text.into())),
     ];
     leaf.prop_recursive(4, 24, 5, |inner| {
         prop_oneof![

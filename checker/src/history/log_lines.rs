@@ -5,7 +5,10 @@
 //! 2⇥:invoke⇥:write⇥4                            (history.txt)
 //! ```
 //!
-//! Lines of the logger that carry no operation are passed over.
+//! Lines of the logger that carry no operation are passed over. Tabs that an editor or a web page made spaces of are read as well:
+//! then the value is what is whole in itself (`[1 2]`), and all after it the error.
+
+mod spaced;
 
 use std::io::BufRead;
 
@@ -45,21 +48,29 @@ impl<R: BufRead> LogLines<R> {
             if text.trim_start().is_empty() {
                 continue;
             }
+            let tabs = text.contains('\t');
             let logged = LEVELS.iter().any(|level| text.starts_with(level));
-            if logged && !text.contains("\t:") {
+            let operation = if tabs { text.contains("\t:") } else { spaced::start(text).is_some() };
+            if logged && !operation {
                 continue;
             }
-            return event(text, line, &mut self.names, room).map(Some);
+            let fields = if tabs { Fields::tabbed(text) } else { Fields::Spaced(spaced::fields(text)) };
+            return event(fields, text, line, &mut self.names, room).map(Some);
         }
     }
 }
 
-fn event(text: &str, line: u64, names: &mut Interner, room: usize) -> Result<(Event, u64, u64), Misread> {
-    let mut fields = Fields { text, at: 0 };
-    let prefix = fields.next().map_or("", |(field, _)| field);
+fn event(
+    mut fields: Fields<'_>,
+    text: &str,
+    line: u64,
+    names: &mut Interner,
+    room: usize,
+) -> Result<(Event, u64, u64), Misread> {
+    let (prefix, at) = fields.next().unwrap_or(("", 1));
     // The process is the last word before the first tab; the rest is the logger's.
     let process = prefix.rsplit(' ').next().unwrap_or("");
-    let column = (prefix.len() - process.len()) as u64 + 1;
+    let column = (prefix.len() - process.len()) as u64 + at;
     let process = match (process.parse::<i64>(), process.strip_prefix(':')) {
         (Ok(number), _) => Process::Client(number),
         (_, Some(name)) if !name.is_empty() => Process::Named(names.get(name)),
@@ -96,8 +107,8 @@ fn field_value(field: Option<(&str, u64)>, line: u64, room: usize) -> Result<Opt
         Some((text, _)) if text.trim().is_empty() => Ok(None),
         Some(("nil", _)) => Ok(Some(Value::Nil)),
         Some((text, at)) => match text.parse::<i64>() {
-            Ok(number) => Ok(Some(Value::Int(number))),
-            Err(_) => Edn::of_field(text.as_bytes(), text.len(), room)
+            Ok(number) if !text.starts_with(['0', '+', '-']) => Ok(Some(Value::Int(number))),
+            _ => Edn::of_field(text.as_bytes(), text.len(), room)
                 .only_value()
                 .map(Some)
                 .map_err(|wrong| Misread { line, column: at + wrong.column - 1, ..wrong }),
@@ -105,20 +116,30 @@ fn field_value(field: Option<(&str, u64)>, line: u64, room: usize) -> Result<Opt
     }
 }
 
-/// The fields between tabs, each with its column.
-struct Fields<'a> {
-    text: &'a str,
-    at: usize,
+/// The fields of a line, each with its column.
+enum Fields<'a> {
+    Tabbed { text: &'a str, at: usize },
+    Spaced(std::vec::IntoIter<(&'a str, u64)>),
+}
+
+impl<'a> Fields<'a> {
+    fn tabbed(text: &'a str) -> Self {
+        Self::Tabbed { text, at: 0 }
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = (&'a str, u64);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.text.get(self.at..)?;
-        let column = self.at as u64 + 1;
+        let (text, at) = match self {
+            Self::Tabbed { text, at } => (*text, at),
+            Self::Spaced(fields) => return fields.next(),
+        };
+        let rest = text.get(*at..)?;
+        let column = *at as u64 + 1;
         let field = rest.split('\t').next()?;
-        self.at += field.len() + 1;
+        *at += field.len() + 1;
         Some((field, column))
     }
 }
