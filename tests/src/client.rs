@@ -10,28 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kv_server::client::{Client, ClientError, ClientOptions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::generator::{Action, Generator, Operation, Seen, key_name};
 use crate::recorder::{Completion, Recorder};
 use crate::stats::Stats;
+use crate::system::{AnySystem, Client, ClientSettings, Failed};
 
 /// Beyond its own limit a client library gets this long to return before it is given up.
 const GRACE: Duration = Duration::from_secs(1);
 /// The pause between two tries of a final read.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Into how many attempts clients divide an operation's time: a server that is paused or cut off says nothing, and another
-/// one must be asked well before time is up. Patient clients stay with a leader that lost its followers, and would see what
-/// it should no longer serve; impatient ones go on to its successor, and ask twice for what was only slow.
-/// (Which worker only reads goes by threes, see [`Mix::of`](crate::generator::Mix::of); this goes by threes of threes.)
-const PATIENCE: [u32; 3] = [4, 8, 16];
-
 /// What all workers of a run share.
 #[derive(Debug)]
 pub struct Workload {
+    /// The system under test.
+    pub system: AnySystem,
     /// Where the servers listen for clients.
     pub endpoints: Vec<SocketAddr>,
     /// How long a client tries before it gives up on an operation.
@@ -60,8 +56,8 @@ impl Workload {
     /// A workload whose workers together aim at `rate` operations per second.
     #[must_use]
     pub fn new(
-        endpoints: Vec<SocketAddr>,
-        op_timeout: Duration,
+        system: AnySystem,
+        (endpoints, op_timeout): (Vec<SocketAddr>, Duration),
         workers: u64,
         rate: u64,
         keys: usize,
@@ -71,7 +67,7 @@ impl Workload {
         let mean_pause = Duration::from_secs_f64(workers as f64 / rate.max(1) as f64);
         let seen = Seen::new(keys);
         let next_process = AtomicU64::new(workers);
-        Workload { endpoints, op_timeout, workers, mean_pause, recorder, stats, seen, next_process }
+        Workload { system, endpoints, op_timeout, workers, mean_pause, recorder, stats, seen, next_process }
     }
 
     /// Performs one worker's operations until `stop`; the one under way is finished.
@@ -85,7 +81,7 @@ impl Workload {
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut process = worker;
-        let mut session = Session::open(&self.endpoints, worker, self.op_timeout);
+        let mut session = self.session(worker);
         let mut due = Instant::now();
         loop {
             let (operation, pause) = generator.next(&self.seen);
@@ -100,7 +96,7 @@ impl Workload {
             if self.perform(process, &mut session, &operation).await? == Completion::Info {
                 process += self.workers;
                 self.next_process.fetch_max(process + 1, Ordering::Relaxed);
-                session = Session::open(&self.endpoints, process, self.op_timeout);
+                session = self.session(process);
             }
         }
     }
@@ -116,7 +112,7 @@ impl Workload {
             let operation = Operation { key, action: Action::Read };
             let process = first + key as u64;
             loop {
-                let mut session = Session::open(&self.endpoints, process, self.op_timeout);
+                let mut session = self.session(process);
                 if matches!(self.perform(process, &mut session, &operation).await?, Completion::Ok(_)) {
                     return anyhow::Ok(None);
                 }
@@ -130,16 +126,23 @@ impl Workload {
         Ok(unread.into_iter().flatten().collect())
     }
 
+    fn session(&self, turn: u64) -> Box<dyn Client> {
+        let settings =
+            ClientSettings { endpoints: self.endpoints.clone(), turn, op_timeout: self.op_timeout };
+        self.system.client(&settings)
+    }
+
     async fn perform(
         &self,
         process: u64,
-        session: &mut Session,
+        session: &mut Box<dyn Client>,
         operation: &Operation,
     ) -> anyhow::Result<Completion> {
         let origin = self.recorder.origin();
         let from = origin.elapsed();
         self.recorder.invoke(process, operation)?;
-        let answer = tokio::time::timeout(self.op_timeout + GRACE, session.perform(operation)).await;
+        let answer =
+            tokio::time::timeout(self.op_timeout + GRACE, perform(session.as_mut(), operation)).await;
         let outcome = answer.unwrap_or_else(|_| Outcome {
             completion: unsure(operation.action),
             error: Some("the client library did not return in time".to_owned()),
@@ -165,46 +168,27 @@ fn unsure(action: Action) -> Completion {
     }
 }
 
-/// The adapter to the system under test: one client session of `kv-server`. Values are integers in decimal.
-struct Session {
-    client: Client,
-}
-
-impl Session {
-    /// A session that begins with the endpoint `turn` points at, so that workers spread over the servers.
-    fn open(endpoints: &[SocketAddr], turn: u64, op_timeout: Duration) -> Session {
-        let mut endpoints = endpoints.to_vec();
-        let turn = usize::try_from(turn).unwrap_or(0);
-        let first = turn % endpoints.len().max(1);
-        endpoints.rotate_left(first);
-        let attempt_timeout = op_timeout / PATIENCE.get(turn / 3 % PATIENCE.len()).copied().unwrap_or(4);
-        Session { client: Client::new(ClientOptions { endpoints, op_timeout, attempt_timeout }) }
-    }
-
-    async fn perform(&mut self, operation: &Operation) -> Outcome {
-        let key = key_name(operation.key);
-        let key = key.as_bytes();
-        let bytes = |value: i64| value.to_string().into_bytes();
-        match operation.action {
-            Action::Read => {
-                match self.client.get(key).await.map(|value| value.map(|value| number(&value)).transpose()) {
-                    Ok(Ok(seen)) => Outcome { completion: Completion::Ok(seen), error: None },
-                    Ok(Err(text)) => {
-                        Outcome { completion: Completion::Ok(Some(NOBODY_WROTE)), error: Some(text) }
-                    }
-                    Err(error) => Outcome { completion: Completion::Fail, error: Some(error.to_string()) },
-                }
-            }
-            Action::Write(value) => match self.client.put(key, &bytes(value)).await {
-                Ok(()) => Outcome { completion: Completion::Ok(None), error: None },
-                Err(error) => failed(&error),
+async fn perform(client: &mut dyn Client, operation: &Operation) -> Outcome {
+    let key = key_name(operation.key);
+    match operation.action {
+        Action::Read => match client.get(&key).await {
+            Ok(seen) => match seen.map(|seen| number(&seen)).transpose() {
+                Ok(seen) => Outcome { completion: Completion::Ok(seen), error: None },
+                Err(text) => Outcome { completion: Completion::Ok(Some(NOBODY_WROTE)), error: Some(text) },
             },
-            Action::Cas(from, to) => match self.client.cas(key, from.map(bytes).as_deref(), &bytes(to)).await
-            {
+            Err(failed) => Outcome { completion: Completion::Fail, error: Some(failed.why) },
+        },
+        Action::Write(value) => match client.put(&key, &value.to_string()).await {
+            Ok(()) => Outcome { completion: Completion::Ok(None), error: None },
+            Err(failed) => not_done(failed),
+        },
+        Action::Cas(from, to) => {
+            let from = from.map(|from| from.to_string());
+            match client.cas(&key, from.as_deref(), &to.to_string()).await {
                 Ok(true) => Outcome { completion: Completion::Ok(None), error: None },
                 Ok(false) => Outcome { completion: Completion::Fail, error: None },
-                Err(error) => failed(&error),
-            },
+                Err(failed) => not_done(failed),
+            }
         }
     }
 }
@@ -212,14 +196,13 @@ impl Session {
 /// What a read is recorded to have seen that returned something no client ever writes: the checker refuses it.
 const NOBODY_WROTE: i64 = i64::MIN;
 
-fn number(value: &[u8]) -> Result<i64, String> {
-    let text = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    text.ok_or_else(|| format!("read what nobody wrote: {:?}", String::from_utf8_lossy(value)))
+fn number(value: &str) -> Result<i64, String> {
+    value.parse().map_err(|_| format!("read what nobody wrote: {value:?}"))
 }
 
-fn failed(error: &ClientError) -> Outcome {
-    let completion = if error.is_definite() { Completion::Fail } else { Completion::Info };
-    Outcome { completion, error: Some(error.to_string()) }
+fn not_done(failed: Failed) -> Outcome {
+    let completion = if failed.certain { Completion::Fail } else { Completion::Info };
+    Outcome { completion, error: Some(failed.why) }
 }
 
 #[cfg(test)]
@@ -247,8 +230,8 @@ mod tests {
             let recorder =
                 Recorder::create(&folder.path().join("h.jsonl"), &folder.path().join("h.edn")).unwrap();
             let workload = Workload::new(
-                vec![endpoint],
-                Duration::from_millis(50),
+                Arc::new(crate::system::KvServer),
+                (vec![endpoint], Duration::from_millis(50)),
                 3,
                 1_000,
                 2,
@@ -353,7 +336,7 @@ mod tests {
         assert_eq!(unsure(Action::Read), Completion::Fail);
         assert_eq!(unsure(Action::Write(1)), Completion::Info);
         assert_eq!(unsure(Action::Cas(None, 1)), Completion::Info);
-        assert_eq!(number(b"17"), Ok(17));
-        assert!(number(b"\xffjunk").is_err());
+        assert_eq!(number("17"), Ok(17));
+        assert!(number("junk").is_err());
     }
 }

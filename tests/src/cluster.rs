@@ -17,16 +17,19 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::sync::Mutex;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use ports::PortBlock;
 pub use process::{Exit, ServerProcess, kill_all};
 
 use crate::link::{Framing, Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};
+use crate::system::{AnySystem, Seat};
 use crate::traces::TRACE_FILE;
 
 /// The most servers a cluster may have; [`PortBlock`] has room for them.
@@ -35,6 +38,8 @@ pub const MAX_NODES: u64 = 9;
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
+    /// The system that the servers make up.
+    pub system: AnySystem,
     /// The server's program.
     pub server: PathBuf,
     /// How many servers.
@@ -56,6 +61,7 @@ pub struct Node {
     client_address: SocketAddr,
     log: PathBuf,
     process: Mutex<ServerProcess>,
+    ends_by_signal: bool,
 }
 
 impl Node {
@@ -114,7 +120,10 @@ impl Node {
     /// # Errors
     /// When the process could not be signalled or waited for.
     pub async fn stop(&self, patience: Duration) -> anyhow::Result<Exit> {
-        self.process.lock().await.stop(patience).await
+        match self.process.lock().await.stop(patience).await? {
+            Exit::Failed(how) if self.ends_by_signal && how.starts_with("signal: 15") => Ok(Exit::Clean),
+            exit => Ok(exit),
+        }
     }
 
     /// How the server ended, if it ended by itself since it was last started.
@@ -139,6 +148,9 @@ impl Node {
 /// All servers and all links of one run.
 #[derive(Debug)]
 pub struct Cluster {
+    system: AnySystem,
+    /// Does what the system leaves to others; ends first.
+    _attendant: AbortOnDropHandle<()>,
     // The order matters: processes are killed before their links close, so that no log ends in a storm of errors.
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, Link>,
@@ -164,41 +176,50 @@ impl Cluster {
         }
         let ports = PortBlock::claim(2 * options.nodes)?;
         let peer_address = |id: NodeId| ports.address(2 * (id - 1));
-        let client_address = |id: NodeId| ports.address(2 * (id - 1) + 1);
+        let system = &options.system;
+        let second = u64::from(!system.has_one_port());
+        let client_address = |id: NodeId| ports.address(2 * (id - 1) + second);
         let mut links = BTreeMap::new();
         for id in all_links(options.nodes) {
             let link = Link::open_framed(peer_address(id.to), Framing::OURS).await;
             links.insert(id, link.with_context(|| format!("cannot open the proxy of link {id}"))?);
         }
-        let mut nodes = Vec::new();
+        let (mut nodes, mut seats) = (Vec::new(), Vec::new());
         for id in 1..=options.nodes {
             let folder = options.folder.join(format!("n{id}"));
             let data = folder.join("data");
             std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
-            let mut args: Vec<OsString> = vec![
-                "--id".into(),
-                id.to_string().into(),
-                "--data-dir".into(),
-                data.into(),
-                "--peer-listen".into(),
-                peer_address(id).to_string().into(),
-                "--client-listen".into(),
-                client_address(id).to_string().into(),
-                "--exit-on-stdin-close".into(),
-            ];
-            for (link, proxy) in links.iter().filter(|(link, _)| link.from == id) {
-                let address = if options.direct { peer_address(link.to) } else { proxy.address() };
-                args.extend(["--peer".into(), format!("{}={address}", link.to).into()]);
-            }
-            if options.trace {
-                args.extend(["--trace".into(), folder.join(TRACE_FILE).into()]);
-            }
+            let links = links.iter().filter(|(link, _)| link.from == id);
+            let peers = links.map(|(link, proxy)| {
+                (link.to, if options.direct { peer_address(link.to) } else { proxy.address() })
+            });
+            let seat = Seat {
+                id,
+                data,
+                peer_listen: peer_address(id),
+                client_listen: client_address(id),
+                peers: peers.collect(),
+                trace: options.trace.then(|| folder.join(TRACE_FILE)),
+            };
+            let mut args = system.launch(&seat)?;
             args.extend(options.server_args.iter().map(OsString::from));
             let log = folder.join("server.log");
-            let process = Mutex::new(ServerProcess::new(id, options.server.clone(), args, log.clone()));
-            nodes.push(Node { id, client_address: client_address(id), log, process });
+            let mut process = ServerProcess::new(id, options.server.clone(), args, log.clone());
+            if !system.ends_with_its_input() {
+                process.watch_over();
+            }
+            let (process, ends_by_signal) = (Mutex::new(process), system.ends_by_signal());
+            nodes.push(Node { id, client_address: seat.client_listen, log, process, ends_by_signal });
+            seats.push(seat);
         }
-        Ok(Cluster { nodes, links, _ports: ports })
+        let attendant = AbortOnDropHandle::new(tokio::spawn(system.attend(seats)));
+        Ok(Cluster { system: Arc::clone(system), _attendant: attendant, nodes, links, _ports: ports })
+    }
+
+    /// The system under test.
+    #[must_use]
+    pub fn system(&self) -> &AnySystem {
+        &self.system
     }
 
     /// The servers, in order of their numbers.

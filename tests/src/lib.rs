@@ -60,6 +60,7 @@ pub mod runner;
 pub mod schedule;
 pub mod stats;
 pub mod store;
+pub mod system;
 pub mod traces;
 pub mod units;
 mod verbs;

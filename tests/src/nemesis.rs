@@ -130,6 +130,7 @@ mod tests {
         std::fs::write(&server, "#!/bin/sh\nexec sleep 600\n").unwrap();
         std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
         let options = ClusterOptions {
+            system: Arc::new(crate::system::KvServer),
             server,
             nodes: 3,
             folder: folder.join("nodes"),

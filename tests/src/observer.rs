@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kv_server::client::Role;
 use serde::Serialize;
 
 use crate::cluster::Cluster;
@@ -67,7 +66,8 @@ impl Observer {
 
     /// Asks every server once, all at the same time, and remembers what they say.
     pub async fn look(&self) -> Vec<NodeStatus> {
-        let questions = self.cluster.nodes().iter().map(|node| status(node.id(), node.client_address()));
+        let questions =
+            self.cluster.nodes().iter().map(|node| status(&self.cluster, node.id(), node.client_address()));
         let answers: Vec<NodeStatus> =
             futures::future::join_all(questions).await.into_iter().flatten().collect();
         let mut fallen = Vec::new();
@@ -157,10 +157,9 @@ fn leader_of(answers: &[NodeStatus]) -> Option<NodeId> {
 }
 
 /// Asks one server; one that is down, paused or overloaded says nothing.
-async fn status(id: NodeId, endpoint: SocketAddr) -> Option<NodeStatus> {
-    let status = kv_server::client::status(endpoint, PATIENCE).await.ok()?;
-    let leads = status.role == Role::Leader;
-    Some(NodeStatus { id, term: status.term, leads, snapshot: status.snapshot })
+async fn status(cluster: &Cluster, id: NodeId, endpoint: SocketAddr) -> Option<NodeStatus> {
+    let status = cluster.system().status(id, endpoint, PATIENCE).await?;
+    Some(NodeStatus { id, term: status.term, leads: status.leads, snapshot: status.snapshot })
 }
 
 #[cfg(test)]

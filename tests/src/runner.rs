@@ -23,6 +23,7 @@ use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setu
 use crate::schedule::{Draft, Kind, Nemeses, Schedule, all_links, plan};
 use crate::stats::Stats;
 use crate::store::{RunFolder, SCHEDULE};
+use crate::system::AnySystem;
 use crate::traces::TraceReport;
 use crate::units::millis;
 
@@ -44,6 +45,8 @@ pub struct RunOptions {
     pub test: String,
     /// The folder that collects results.
     pub store: PathBuf,
+    /// The system under test.
+    pub system: AnySystem,
     /// The server's program.
     pub server: PathBuf,
     /// Arguments for every server.
@@ -139,6 +142,7 @@ impl Run<'_> {
         let began = Instant::now();
         let options = self.options;
         let mut cluster = ClusterOptions {
+            system: Arc::clone(&options.system),
             server: options.server.clone(),
             nodes: options.nodes,
             folder: self.folder.nodes(),
@@ -234,8 +238,8 @@ impl Run<'_> {
         let options = self.options;
         let start = recorder.origin();
         let workload = Arc::new(Workload::new(
-            cluster.endpoints(),
-            options.op_timeout,
+            Arc::clone(cluster.system()),
+            (cluster.endpoints(), options.op_timeout),
             options.concurrency,
             options.rate,
             options.keys,

@@ -68,6 +68,7 @@ async fn write(
 async fn acknowledged_writes_survive_kill_9_of_all_servers_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let options = ClusterOptions {
+        system: Arc::new(plumbline::system::KvServer),
         server: server().to_owned(),
         nodes: 3,
         folder: folder.path().to_owned(),

@@ -21,7 +21,7 @@ pub(super) fn number(text: &str) -> Option<Value> {
         None => (false, text),
     };
     // Clojure reads `010` as eight: no integer begins with a zero, EDN says.
-    let octal = digits.starts_with('0') && digits.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit());
+    let octal = digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     let whole = digits.strip_suffix('N').unwrap_or(digits);
     if is_digits(whole) {
         return (!octal).then(|| integer(negative, whole));

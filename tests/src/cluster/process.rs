@@ -58,11 +58,14 @@ pub struct ServerProcess {
     running: Option<Running>,
     fallen: Option<String>,
     starts: u64,
+    is_watched_over: bool,
 }
 
 #[derive(Debug)]
 struct Running {
     child: Child,
+    /// Kills the server when we are gone, if it would not notice by itself.
+    _watchdog: Option<Child>,
     /// The server ends when this closes (`--exit-on-stdin-close`), so that it does not outlive a harness that is killed.
     /// Should it be stopped at that moment, the kernel sends SIGHUP and SIGCONT to its orphaned process group.
     _lifeline: Option<ChildStdin>,
@@ -84,7 +87,22 @@ impl ServerProcess {
     /// A server that is not started yet.
     #[must_use]
     pub fn new(id: NodeId, program: PathBuf, args: Vec<OsString>, log: PathBuf) -> ServerProcess {
-        ServerProcess { id, program, args, log, running: None, fallen: None, starts: 0 }
+        ServerProcess {
+            id,
+            program,
+            args,
+            log,
+            running: None,
+            fallen: None,
+            starts: 0,
+            is_watched_over: false,
+        }
+    }
+
+    /// For a program that does not end when its standard input closes: whenever it runs, a second process waits for our
+    /// end, and kills it then.
+    pub fn watch_over(&mut self) {
+        self.is_watched_over = true;
     }
 
     /// Starts the server if it is not running; says whether it did.
@@ -107,7 +125,11 @@ impl ServerProcess {
         let lifeline = child.stdin.take();
         let pid = child.id();
         ALIVE.lock().unwrap_or_else(PoisonError::into_inner).extend(pid);
-        self.running = Some(Running { child, _lifeline: lifeline, stopped: false, pid });
+        let watchdog = match pid {
+            Some(pid) if self.is_watched_over => Some(watchdog(pid)?),
+            _ => None,
+        };
+        self.running = Some(Running { child, _watchdog: watchdog, _lifeline: lifeline, stopped: false, pid });
         self.fallen = None;
         self.starts += 1;
         Ok(true)
@@ -228,6 +250,16 @@ impl ServerProcess {
         kill(pid, signal).with_context(|| format!("cannot send {signal} to server n{}", self.id))?;
         Ok(Some(pid))
     }
+}
+
+/// A process that kills another one when its standard input closes: when we are gone. It is killed itself, and so does
+/// nothing, when the other one's end was seen.
+fn watchdog(pid: u32) -> anyhow::Result<Child> {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "read gone; exec kill -9 \"$0\"", &pid.to_string()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.process_group(0).kill_on_drop(true);
+    command.spawn().context("cannot start the watchdog of a server: is there no /bin/sh?")
 }
 
 /// Whether the kernel says that the process is stopped. Where there is no `/proc` the signal's success must do.

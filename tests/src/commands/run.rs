@@ -21,6 +21,7 @@ use crate::runner::{RunOptions, run as run_once};
 use crate::schedule::{Draft, Nemeses};
 use crate::stats::Counts;
 use crate::store::is_name;
+use crate::system::KvServer;
 use crate::units::parse_duration_within;
 
 const EXAMPLES: &str = "\
@@ -219,6 +220,7 @@ impl RunArgs {
         RunOptions {
             test: self.name.clone(),
             store: self.store.clone(),
+            system: std::sync::Arc::new(KvServer),
             server: server.clone(),
             server_args,
             nodes: self.nodes.or(draft.and_then(|draft| draft.nodes)).unwrap_or(NODES),

@@ -107,7 +107,7 @@ pub(super) fn of_servers(cluster: &Cluster, observer: &Observer, nodes: &[NodeRe
         findings.push(Finding::new(Weight::Violation, what));
     }
     for node in cluster.nodes() {
-        for line in logs::confessions(node.log()) {
+        for line in logs::confessions(node.log(), cluster.system().confessions()) {
             findings.push(Finding::new(Weight::Violation, format!("the log of n{} says: {line}", node.id())));
         }
     }

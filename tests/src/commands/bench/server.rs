@@ -128,6 +128,7 @@ pub(super) fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
 async fn measure(args: &ServerArgs, server: PathBuf, folder: &RunFolder) -> anyhow::Result<Measured> {
     let cluster = Arc::new(
         Cluster::start(&ClusterOptions {
+            system: Arc::new(crate::system::KvServer),
             server,
             nodes: args.nodes,
             folder: folder.nodes(),

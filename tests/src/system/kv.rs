@@ -1,0 +1,119 @@
+//! `kv-server` as a system under test.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use kv_server::client::{ClientError, ClientOptions, Role, status};
+
+use super::{Capability, Client, ClientSettings, Done, Failed, Seat, ServerStatus, System, argument};
+use crate::schedule::NodeId;
+
+/// Into how many attempts clients divide an operation's time: a server that is paused or cut off says nothing, and another
+/// one must be asked well before time is up. Patient clients stay with a leader that lost its followers, and would see what
+/// it should no longer serve; impatient ones go on to its successor, and ask twice for what was only slow.
+/// (Which worker only reads goes by threes, see [`Mix::of`](crate::generator::Mix::of); this goes by threes of threes.)
+const PATIENCE: [u32; 3] = [4, 8, 16];
+
+/// `panicked at` is Rust's own word; the others are the server's.
+const CONFESSIONS: &[&str] = &["panicked at", "safety violation", "halted", "corrupt"];
+
+/// Plumbline's own server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KvServer;
+
+impl System for KvServer {
+    fn name(&self) -> &'static str {
+        "kv-server"
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        use Capability::{Cas, Compact, Links, Members, Traces, Transfer};
+        &[Cas, Links, Transfer, Compact, Members, Traces]
+    }
+
+    fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
+        let mut args: Vec<OsString> = vec![
+            "--id".into(),
+            seat.id.to_string().into(),
+            "--data-dir".into(),
+            argument(&seat.data),
+            "--peer-listen".into(),
+            seat.peer_listen.to_string().into(),
+            "--client-listen".into(),
+            seat.client_listen.to_string().into(),
+            "--exit-on-stdin-close".into(),
+        ];
+        for (id, address) in &seat.peers {
+            args.extend(["--peer".into(), format!("{id}={address}").into()]);
+        }
+        if let Some(trace) = &seat.trace {
+            args.extend(["--trace".into(), argument(trace)]);
+        }
+        Ok(args)
+    }
+
+    fn ends_with_its_input(&self) -> bool {
+        true
+    }
+
+    fn confessions(&self) -> &'static [&'static str] {
+        CONFESSIONS
+    }
+
+    fn status(
+        &self,
+        _id: NodeId,
+        endpoint: SocketAddr,
+        patience: Duration,
+    ) -> BoxFuture<'_, Option<ServerStatus>> {
+        Box::pin(async move {
+            let status = status(endpoint, patience).await.ok()?;
+            let leads = status.role == Role::Leader;
+            Some(ServerStatus { term: status.term, leads, snapshot: status.snapshot })
+        })
+    }
+
+    /// A client that begins with the endpoint its turn points at, so that clients spread over the servers.
+    fn client(&self, settings: &ClientSettings) -> Box<dyn Client> {
+        let ClientSettings { turn, op_timeout, .. } = *settings;
+        let mut endpoints = settings.endpoints.clone();
+        let turn = usize::try_from(turn).unwrap_or(0);
+        let first = turn % endpoints.len().max(1);
+        endpoints.rotate_left(first);
+        let attempt_timeout = op_timeout / PATIENCE.get(turn / 3 % PATIENCE.len()).copied().unwrap_or(4);
+        let options = ClientOptions { endpoints, op_timeout, attempt_timeout };
+        Box::new(KvClient(kv_server::client::Client::new(options)))
+    }
+}
+
+/// One session of a client of `kv-server`.
+struct KvClient(kv_server::client::Client);
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Failed {
+        Failed { certain: error.is_definite(), why: error.to_string() }
+    }
+}
+
+impl Client for KvClient {
+    fn get<'a>(&'a mut self, key: &'a str) -> Done<'a, Option<String>> {
+        Box::pin(async move {
+            let value = self.0.get(key.as_bytes()).await?;
+            // What is no text nobody wrote; it is shown as far as possible.
+            Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+        })
+    }
+
+    fn put<'a>(&'a mut self, key: &'a str, value: &'a str) -> Done<'a, ()> {
+        Box::pin(async move { Ok(self.0.put(key.as_bytes(), value.as_bytes()).await?) })
+    }
+
+    fn cas<'a>(&'a mut self, key: &'a str, expected: Option<&'a str>, new: &'a str) -> Done<'a, bool> {
+        Box::pin(async move {
+            let expected = expected.map(str::as_bytes);
+            Ok(self.0.cas(key.as_bytes(), expected, new.as_bytes()).await?)
+        })
+    }
+}
