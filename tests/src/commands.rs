@@ -5,6 +5,7 @@ pub mod check;
 pub mod model;
 pub mod replay;
 pub mod run;
+pub mod shrink;
 mod subprocess;
 pub mod validate;
 
@@ -57,6 +58,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Run again what a run did: the same faults, operations and options
     Replay(replay::ReplayArgs),
+    /// Make the schedule of a failed run small
+    Shrink(shrink::ShrinkArgs),
     /// Check recorded histories for linearizability
     #[command(after_help = CHECK_EXAMPLES)]
     Check(check::CheckArgs),
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
             run::run(&args)
         }
         Command::Replay(args) => replay::run(&args),
+        Command::Shrink(args) => shrink::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),

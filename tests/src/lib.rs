@@ -58,6 +58,7 @@ pub mod recorder;
 pub mod report;
 pub mod runner;
 pub mod schedule;
+pub mod shrink;
 pub mod stats;
 pub mod store;
 pub mod system;

@@ -70,15 +70,26 @@ pub enum Weight {
 pub struct Finding {
     /// How much it weighs.
     pub weight: Weight,
+    /// What sort of thing it is, the same in every run that shows it: no name, number or place.
+    pub kind: String,
     /// What it is.
     pub what: String,
 }
 
 impl Finding {
-    /// A finding of this weight.
+    /// A finding of this weight; its kind is what it says up to the first colon or bracket, without numbers.
     #[must_use]
     pub fn new(weight: Weight, what: impl Into<String>) -> Finding {
-        Finding { weight, what: what.into() }
+        let what = what.into();
+        let head = what.split([':', '(', '\n']).next().unwrap_or_default();
+        let kind: String = head.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+        Finding { weight, kind: kind.trim().to_owned(), what }
+    }
+
+    /// The same, of this kind.
+    #[must_use]
+    pub fn of_kind(self, kind: impl Into<String>) -> Finding {
+        Finding { kind: kind.into(), ..self }
     }
 }
 
@@ -314,6 +325,21 @@ mod tests {
         assert_eq!(weigh(std::slice::from_ref(&remark)), Validity::True);
         assert_eq!(weigh(&[doubt.clone(), remark.clone()]), Validity::Unknown);
         assert_eq!(weigh(&[doubt, violation, remark]), Validity::False);
+    }
+
+    #[test]
+    fn a_kind_is_the_same_whatever_server_or_number_it_is_about() {
+        let kind = |what: &str| Finding::new(Weight::Violation, what).kind;
+        assert_eq!(kind("not linearizable: key k1"), "not linearizable");
+        assert_eq!(kind("two leaders in term 4: n2 and n3"), kind("two leaders in term 17: n1 and n3"));
+        assert_eq!(
+            kind("server n1 ended by itself (signal: 6)"),
+            kind("server n2 ended by itself (exit: 1)")
+        );
+        assert_ne!(
+            kind("the log of n1 says: line 3: panicked"),
+            kind("server n1 ended by itself (signal: 6)")
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::recorder::Recorder;
 use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setup, Weight};
 use crate::schedule::{Draft, Kind, Nemeses, Schedule, all_links, plan};
 use crate::stats::Stats;
-use crate::store::{RunFolder, SCHEDULE};
+use crate::store::{RESULTS, RunFolder, SCHEDULE};
 use crate::system::AnySystem;
 use crate::traces::TraceReport;
 use crate::units::millis;
@@ -114,7 +114,7 @@ pub async fn run(options: &RunOptions, stop: &CancellationToken) -> anyhow::Resu
     progress.done();
     let results =
         result.with_context(|| format!("the run in {} came to nothing", folder.root().display()))?;
-    folder.write_json("results.json", &results)?;
+    folder.write_json(RESULTS, &results)?;
     folder.write_text("verdict.txt", &results.text())?;
     Ok(results)
 }

@@ -21,6 +21,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+/// The file of a run's results.
+pub const RESULTS: &str = "results.json";
 /// The file of a run's schedule.
 pub const SCHEDULE: &str = "schedule.json";
 

@@ -46,7 +46,7 @@ impl TraceReport {
             .map(|error| Finding::new(Weight::Doubt, format!("no verdict on the traces: {error}")));
         let judged = self.validated.iter().flat_map(|validated| &validated.findings).map(|finding| {
             let weight = if finding.is_violation { Weight::Violation } else { Weight::Doubt };
-            Finding::new(weight, format!("traces: {finding}"))
+            Finding::new(weight, format!("traces: {finding}")).of_kind(format!("traces: {}", finding.rule))
         });
         doubt.chain(judged).collect()
     }

@@ -56,16 +56,12 @@ pub(super) fn schedule_of(source: &Path) -> anyhow::Result<PathBuf> {
     Ok(schedule)
 }
 
-/// The arguments of `plumbline run` that repeat a schedule, with these options in place of the stored ones.
+/// The arguments of `plumbline run` that these stored options are, with the others in their place.
 ///
 /// # Errors
-/// When the schedule cannot be read, or an option not be understood.
-pub(super) fn arguments(schedule: &Path, overrides: &[String]) -> anyhow::Result<RunArgs> {
-    let draft = Draft::open(schedule)?;
-    let mut all = vec!["replay".to_owned()];
-    all.extend(draft.options);
-    all.push(format!("--schedule={}", schedule.to_str().context("the schedule's path is not text")?));
-    all.extend(overrides.iter().cloned());
+/// When one of them cannot be understood.
+pub(super) fn parse(stored: &[String], overrides: &[String]) -> Result<RunArgs, clap::Error> {
+    let all = std::iter::once("replay").chain(stored.iter().chain(overrides).map(String::as_str));
     let matches = Again::command().try_get_matches_from(all)?;
     let mut args = Again::from_arg_matches(&matches)?.args;
     args.state(&matches);
@@ -78,12 +74,8 @@ pub(super) fn arguments(schedule: &Path, overrides: &[String]) -> anyhow::Result
 /// When there is nothing to replay, or the run could not take place.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let schedule = schedule_of(&args.source)?;
-    match arguments(&schedule, &args.overrides) {
-        Ok(args) => run::run(&args),
-        Err(error) => match error.downcast::<clap::Error>() {
-            // Help is asked for, or an option is wrong: clap says it as always.
-            Ok(usage) => usage.exit(),
-            Err(error) => Err(error),
-        },
-    }
+    let mut stored = Draft::open(&schedule)?.options;
+    stored.push(format!("--schedule={}", schedule.to_str().context("the schedule's path is not text")?));
+    // Help is asked for, or an option is wrong: that is told as always.
+    run::run(&parse(&stored, &args.overrides).unwrap_or_else(|usage| usage.exit()))
 }

@@ -97,7 +97,7 @@ pub struct RunArgs {
     json: bool,
     /// The options that were given or have defaults, as they are stored with the schedule.
     #[arg(skip)]
-    pub(crate) stated: Vec<String>,
+    pub(super) stated: Vec<String>,
 }
 
 /// How many servers, where nobody says.
@@ -139,9 +139,9 @@ struct Campaign<'a> {
 /// When a run could not take place at all.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let draft = args.schedule.as_deref().map(Draft::open).transpose()?;
-    let seed = args.seed.or(draft.as_ref().and_then(|draft| draft.seed)).unwrap_or_else(random_seed);
+    let seed = args.seed(draft.as_ref());
     tell(&format!("seed {seed} (the same schedule again: --seed {seed})"));
-    let server = program::find(args.server.as_deref())?;
+    let server = program::find(args.server())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let mut results = Vec::new();
@@ -211,7 +211,18 @@ fn finish(args: &RunArgs, seed: u64, results: &[RunResults]) -> anyhow::Result<E
 }
 
 impl RunArgs {
-    fn options(&self, seed: u64, server: PathBuf, draft: Option<&Draft>) -> RunOptions {
+    /// The server's program, if one is named.
+    pub(super) fn server(&self) -> Option<&Path> {
+        self.server.as_deref()
+    }
+
+    /// The seed that is given, or the schedule's, or a new one.
+    pub(super) fn seed(&self, draft: Option<&Draft>) -> u64 {
+        self.seed.or(draft.and_then(|draft| draft.seed)).unwrap_or_else(random_seed)
+    }
+
+    /// What to run.
+    pub(super) fn options(&self, seed: u64, server: PathBuf, draft: Option<&Draft>) -> RunOptions {
         let mut server_args = self.server_arg.clone();
         if let Some(mutant) = &self.mutant {
             server_args.extend(["--mutant".to_owned(), mutant.clone()]);
@@ -246,7 +257,7 @@ const NOT_STORED: &[&str] =
 
 impl RunArgs {
     /// Takes down every option with its value, also where that is the default.
-    pub(crate) fn state(&mut self, matches: &ArgMatches) {
+    pub(super) fn state(&mut self, matches: &ArgMatches) {
         let command = RunArgs::augment_args(clap::Command::new("run"));
         for arg in command.get_arguments() {
             let Some(long) = arg.get_long().filter(|long| !NOT_STORED.contains(long)) else { continue };
@@ -278,7 +289,7 @@ fn random_seed() -> u64 {
 
 /// The first SIGINT or SIGTERM ends the run in order, with a verdict on what was recorded; a second one ends it at once.
 /// (The servers then end because their standard input closes.)
-fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+pub(super) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
@@ -299,12 +310,12 @@ fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output
 
 /// Ends a run that hangs: everything in it has a limit of its own, so that this only fires on a bug of the harness. It is
 /// a thread, so that it also fires when the runtime itself is stuck; it ends when the value is dropped.
-struct Watchdog {
+pub(super) struct Watchdog {
     _alive: std::sync::mpsc::Sender<()>,
 }
 
 impl Watchdog {
-    fn start(budget: Duration) -> Watchdog {
+    pub(super) fn start(budget: Duration) -> Watchdog {
         let (alive, dropped) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             if dropped.recv_timeout(budget) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {

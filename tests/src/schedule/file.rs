@@ -37,6 +37,14 @@ pub struct Draft {
     pub plan: Step,
 }
 
+impl From<Schedule> for Draft {
+    fn from(schedule: Schedule) -> Draft {
+        let Schedule { version, seed, nodes, time_limit_ms, options, plan } = schedule;
+        let (seed, nodes, time_limit_ms) = (Some(seed), Some(nodes), Some(time_limit_ms));
+        Draft { version, seed, nodes, time_limit_ms, options, plan }
+    }
+}
+
 impl Draft {
     /// Reads a schedule from its file.
     ///
