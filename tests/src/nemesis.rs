@@ -2,6 +2,8 @@
 //! any effect at all.
 
 mod carrying;
+#[cfg(test)]
+mod combined;
 mod witness;
 
 use std::sync::Arc;
@@ -125,7 +127,7 @@ mod tests {
     use std::time::Duration;
 
     /// A cluster of three processes that do nothing, and a nemesis for it.
-    async fn idle(folder: &std::path::Path) -> (Arc<Cluster>, Nemesis) {
+    pub(super) async fn idle(folder: &std::path::Path) -> (Arc<Cluster>, Nemesis) {
         let server = folder.join("idle");
         std::fs::write(&server, "#!/bin/sh\nexec sleep 600\n").unwrap();
         std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -155,8 +155,10 @@ impl<'a> Carrying<'a> {
     async fn until(&self, until: &Until, stop: &CancellationToken) -> anyhow::Result<()> {
         let inner = stop.child_token();
         let from_ms = self.now_ms();
+        let witness = &self.nemesis.witness;
+        let awaited = witness.begin(until.condition).await;
         let watching = async {
-            let holds = self.nemesis.witness.holds(until.condition);
+            let holds = witness.holds(awaited);
             let within = until.within_ms.map(Duration::from_millis);
             let late = async {
                 match within {

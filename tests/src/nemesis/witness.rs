@@ -23,53 +23,62 @@ pub(super) struct Witness {
     pub(super) logs: Vec<PathBuf>,
 }
 
+/// A condition, and how things were when it began to be waited for.
+pub(super) enum Awaited<'a> {
+    Leader,
+    TermAfter(u64),
+    NewerThan(BTreeMap<NodeId, u64>),
+    Said(Vec<Tail<'a>>),
+    Succeeded(u64),
+}
+
 impl Witness {
-    /// Returns when it holds.
-    pub(super) async fn holds(&self, condition: Condition) {
+    /// Looks how things are now, before what is to bring the condition about.
+    pub(super) async fn begin(&self, condition: Condition) -> Awaited<'_> {
         match condition {
-            Condition::Leader => {
-                while self.observer.leader().await.is_none() {
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
+            Condition::Leader => Awaited::Leader,
             Condition::Election => {
                 self.observer.look().await;
-                let before = self.observer.latest().map_or(0, |(term, _)| term);
-                while self.observer.latest().is_none_or(|(term, _)| term <= before) {
-                    tokio::time::sleep(LOOK).await;
-                    self.observer.look().await;
-                }
+                Awaited::TermAfter(self.observer.latest().map_or(0, |(term, _)| term))
             }
             Condition::Snapshot => {
-                let mut known = BTreeMap::new();
-                while !self.is_newer(&mut known).await {
-                    tokio::time::sleep(LOOK).await;
-                }
+                let answers = self.observer.look().await;
+                Awaited::NewerThan(answers.iter().map(|answer| (answer.id, answer.snapshot)).collect())
             }
-            Condition::SnapshotInstalled => {
-                let mut logs: Vec<Tail<'_>> = self.logs.iter().map(Tail::at_the_end).collect();
-                while !logs.iter_mut().any(|log| log.says(INSTALLED)) {
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
-            Condition::Operations(count) => {
-                let wanted = self.stats.counts().ok.saturating_add(count);
-                while self.stats.counts().ok < wanted {
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
+            Condition::SnapshotInstalled => Awaited::Said(self.logs.iter().map(Tail::at_the_end).collect()),
+            Condition::Operations(count) => Awaited::Succeeded(self.stats.counts().ok.saturating_add(count)),
         }
     }
 
-    /// Whether a server has a later snapshot than it had when it was first seen.
-    async fn is_newer(&self, known: &mut BTreeMap<NodeId, u64>) -> bool {
-        let answers = self.observer.look().await;
-        answers.iter().any(|answer| *known.entry(answer.id).or_insert(answer.snapshot) < answer.snapshot)
+    /// Returns when it holds.
+    pub(super) async fn holds(&self, mut awaited: Awaited<'_>) {
+        while !self.sees(&mut awaited).await {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn sees(&self, awaited: &mut Awaited<'_>) -> bool {
+        match awaited {
+            Awaited::Leader => self.observer.leader().await.is_some(),
+            Awaited::TermAfter(before) => {
+                self.observer.look().await;
+                self.observer.latest().is_some_and(|(term, _)| term > *before)
+            }
+            // One that did not answer then is first seen now.
+            Awaited::NewerThan(known) => self
+                .observer
+                .look()
+                .await
+                .iter()
+                .any(|answer| *known.entry(answer.id).or_insert(answer.snapshot) < answer.snapshot),
+            Awaited::Said(logs) => logs.iter_mut().any(|log| log.says(INSTALLED)),
+            Awaited::Succeeded(wanted) => self.stats.counts().ok >= *wanted,
+        }
     }
 }
 
 /// The part of a log that is new.
-struct Tail<'a> {
+pub(super) struct Tail<'a> {
     log: &'a PathBuf,
     offset: u64,
     line: Vec<u8>,
