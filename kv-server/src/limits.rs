@@ -8,6 +8,12 @@ use crate::machine::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 /// The largest frame in which client and server speak: a compare-and-set of two values of the largest size, and its envelope.
 pub const MAX_CLIENT_FRAME_BYTES: usize = MAX_KEY_BYTES + 2 * MAX_VALUE_BYTES + 1024;
 
+/// The most keys that are read together.
+pub const MAX_KEYS_PER_READ: usize = 64;
+
+/// The most bytes of values that are read together: they fit a frame.
+pub const MAX_VALUES_BYTES: usize = 2 * MAX_VALUE_BYTES;
+
 /// Bytes of the entries of one append to a follower; a larger entry travels alone.
 pub const MAX_APPEND_BYTES: usize = 1 << 20;
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use kv_server::machine::{Command, Machine, Operation, Outcome, Response};
+use kv_server::machine::{Command, Compare, Machine, Operation, Outcome, Response, Test, Transaction, Write};
 use proptest::prelude::*;
 use raft_core::Index;
 
@@ -102,6 +102,44 @@ fn m05_a_retried_command_applies_once() {
     );
 }
 
+/// Moves `amount` from one account to the other if both hold what is expected.
+fn transfer(from: (&str, u8), to: (&str, u8), amount: u8) -> Operation {
+    let is = |(key, value): (&str, u8)| Compare {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        test: Test::Is(Some(value.to_string().into())),
+    };
+    let put = |key: &str, value: u8| Write::Put {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: value.to_string().into(),
+    };
+    Operation::Txn(Transaction {
+        compares: vec![is(from), is(to)],
+        success: vec![put(from.0, from.1 - amount), put(to.0, to.1 + amount)],
+        otherwise: vec![put("refused", 1)],
+    })
+}
+
+#[test]
+fn a_transaction_does_all_or_its_alternative_and_once() {
+    let mut log = Log::of(Machine::new());
+    let session = log.open(1);
+    let done = |succeeded| Outcome::Applied(Response::Txn { succeeded });
+    log.run(session, 1, put("a", "10"));
+    log.run(session, 2, put("b", "0"));
+    let first = transfer(("a", 10), ("b", 0), 3);
+    assert_eq!(log.run(session, 3, first.clone()), done(true));
+    assert_eq!((log.value("a"), log.value("b")), (Some("7".into()), Some("3".into())));
+    assert_eq!(log.run(session, 3, first.clone()), done(true), "a retry gets the first answer");
+    assert_eq!((log.value("a"), log.value("refused")), (Some("7".into()), None), "and does nothing");
+    assert_eq!(log.run(session, 4, first), done(false), "the same again is another one");
+    assert_eq!((log.value("a"), log.value("refused")), (Some("7".into()), Some("1".into())));
+    assert_eq!(
+        log.run(session, 5, Operation::Txn(Transaction::default())),
+        done(true),
+        "nothing holds always"
+    );
+}
+
 #[cfg(feature = "mutants")]
 #[test]
 fn mutant_retry_applied_twice_is_seen() {
@@ -196,6 +234,26 @@ enum Action {
     Junk(Vec<u8>),
 }
 
+fn transaction() -> impl Strategy<Value = Operation> {
+    let key = || prop::sample::select(vec!["", "a", "b"]).prop_map(Bytes::from);
+    let value = || prop::sample::select(vec!["", "x", "y", "z"]).prop_map(Bytes::from);
+    let test = prop_oneof![
+        prop::option::of(value()).prop_map(Test::Is),
+        prop::option::of(value()).prop_map(Test::IsNot),
+    ];
+    let compare = (key(), test).prop_map(|(key, test)| Compare { key, test });
+    let write = || {
+        let write = prop_oneof![
+            (key(), value()).prop_map(|(key, value)| Write::Put { key, value }),
+            key().prop_map(|key| Write::Delete { key }),
+        ];
+        prop::collection::vec(write, 0..4)
+    };
+    (prop::collection::vec(compare, 0..3), write(), write()).prop_map(|(compares, success, otherwise)| {
+        Operation::Txn(Transaction { compares, success, otherwise })
+    })
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let key = || prop::sample::select(vec!["", "a", "b"]);
     let value = || prop::sample::select(vec!["", "x", "y", "z"]);
@@ -203,6 +261,7 @@ fn action() -> impl Strategy<Value = Action> {
         (key(), value()).prop_map(|(k, v)| put(k, v)),
         key().prop_map(delete),
         (key(), prop::option::of(value()), value()).prop_map(|(k, e, n)| cas(k, e, n)),
+        transaction(),
     ];
     prop_oneof![
         1 => (0u8..6).prop_map(|nonce| Action::Open { nonce }),
@@ -263,21 +322,34 @@ impl Naive {
     }
 
     fn execute(&mut self, operation: &Operation) -> Response {
-        let found = self.values.get(operation.key()).cloned();
         match operation {
             Operation::Put { key, value } => {
                 self.values.insert(key.clone(), value.clone());
                 Response::Put
             }
-            Operation::Delete { key } => {
-                self.values.remove(key);
-                Response::Delete { existed: found.is_some() }
-            }
-            Operation::Cas { key, expected, new } if found == *expected => {
+            Operation::Delete { key } => Response::Delete { existed: self.values.remove(key).is_some() },
+            Operation::Cas { key, expected, new } if self.values.get(key) == expected.as_ref() => {
                 self.values.insert(key.clone(), new.clone());
                 Response::Cas { swapped: true }
             }
             Operation::Cas { .. } => Response::Cas { swapped: false },
+            Operation::Txn(Transaction { compares, success, otherwise }) => {
+                let mut succeeded = true;
+                for Compare { key, test } in compares {
+                    let found = self.values.get(key).cloned();
+                    succeeded &= match test {
+                        Test::Is(value) => found == *value,
+                        Test::IsNot(value) => found != *value,
+                    };
+                }
+                for write in if succeeded { success } else { otherwise } {
+                    match write {
+                        Write::Put { key, value } => drop(self.values.insert(key.clone(), value.clone())),
+                        Write::Delete { key } => drop(self.values.remove(key)),
+                    }
+                }
+                Response::Txn { succeeded }
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::{Cluster, DEADLINE, eventually, kvctl};
 use kv_server::client::{Client, ClientOptions, Role};
-use kv_server::machine::{Command, Operation};
+use kv_server::machine::{Command, Compare, Operation, Test, Transaction, Write};
 use kv_server::wal::{Wal, WalError, WalOptions};
 use raft_core::{Batch, Entry, Index, NodeId, Payload};
 
@@ -48,12 +48,67 @@ async fn three_servers_elect_and_serve_through_any_of_them() {
 }
 
 #[tokio::test]
+async fn several_keys_are_written_and_read_together_also_while_others_do() {
+    const TRANSFERS: u64 = 50;
+    let cluster = Cluster::start(3);
+    let mut setup = client(&cluster);
+    setup.put(b"a", b"100").await.unwrap();
+    setup.put(b"b", b"100").await.unwrap();
+    let movers = [1, -1].map(|amount: i64| {
+        let mut client = client(&cluster);
+        tokio::spawn(async move {
+            let mut done = 0;
+            while done < TRANSFERS {
+                let [a, b] = balances(&mut client).await;
+                done += u64::from(client.txn(transfer([a, b], amount)).await.unwrap());
+            }
+        })
+    });
+    let mut seen = 0;
+    while movers.iter().any(|mover| !mover.is_finished()) {
+        let [a, b] = balances(&mut setup).await;
+        assert_eq!(a + b, 200, "{a} and {b}, {seen} sound reads before");
+        seen += 1;
+    }
+    for mover in movers {
+        mover.await.unwrap();
+    }
+    assert_eq!(balances(&mut setup).await, [100, 100], "each transfer was done once");
+    let error = setup.get_all(&[&b"k"[..]; 65]).await.unwrap_err();
+    assert!(error.is_definite() && error.to_string().contains("65 keys"), "{error}");
+}
+
+async fn balances(client: &mut Client) -> [i64; 2] {
+    let found = client.get_all(&[b"a", b"b"]).await.unwrap();
+    let number = |at: usize| std::str::from_utf8(found[at].as_ref().unwrap()).unwrap().parse().unwrap();
+    [number(0), number(1)]
+}
+
+fn transfer([a, b]: [i64; 2], amount: i64) -> Transaction {
+    let is = |key: &'static str, value: i64| Compare {
+        key: key.into(),
+        test: Test::Is(Some(value.to_string().into())),
+    };
+    let put = |key: &'static str, value: i64| Write::Put { key: key.into(), value: value.to_string().into() };
+    Transaction {
+        compares: vec![is("a", a), is("b", b)],
+        success: vec![put("a", a - amount), put("b", b + amount)],
+        otherwise: Vec::new(),
+    }
+}
+
+#[tokio::test]
 async fn the_largest_values_travel_and_larger_ones_are_refused() {
     let cluster = Cluster::start(3);
     let mut client = client(&cluster);
     let value = vec![7; kv_server::machine::MAX_VALUE_BYTES];
     client.put(b"large", &value).await.unwrap();
     assert_eq!(client.get(b"large").await.unwrap().as_deref(), Some(&value[..]));
+    client.put(b"larger", &value).await.unwrap();
+    let two = client.get_all(&[b"large", b"larger"]).await.unwrap();
+    assert!(two.iter().flatten().all(|found| found == &value[..]) && two.len() == 2);
+    let error = client.get_all(&[b"large", b"larger", b"large"]).await.unwrap_err();
+    assert!(error.is_definite() && error.to_string().contains("ask for fewer"), "{error}");
     let error = client.put(b"large", &[&value[..], &[7]].concat()).await.unwrap_err();
     assert!(error.is_definite(), "{error}");
 }
@@ -262,6 +317,16 @@ async fn kvctl_does_what_its_help_says() {
     assert_eq!(run(&["get", "nothing"]), (1, String::new()));
     assert_eq!(run(&["cas", "k", "x"]).0, 2);
     assert_eq!(run(&["frobnicate"]).0, 2);
+    assert_eq!(
+        run(&["txn", "--if", "k=x", "--if-absent", "m", "--put", "m=1", "--delete", "k"]),
+        (0, "ok\n".into())
+    );
+    assert_eq!((run(&["get", "k"]).0, run(&["get", "m"])), (1, (0, "1\n".into())));
+    assert_eq!(run(&["txn", "--if-not", "m=1", "--put", "n=2", "--else-put", "m=3"]), (1, String::new()));
+    assert_eq!((run(&["get", "n"]).0, run(&["get", "m"])), (1, (0, "3\n".into())));
+    assert_eq!(run(&["txn", "--if-present", "k", "--else-delete", "m"]).0, 1);
+    assert_eq!(run(&["get", "m"]).0, 1);
+    assert_eq!(run(&["txn", "--put", "no value"]).0, 2);
 
     let (code, table) = run(&["status"]);
     assert_eq!((code, table.lines().count()), (0, 4), "{table}");

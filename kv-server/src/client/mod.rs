@@ -43,8 +43,8 @@ pub use crate::protocol::{Role, Status};
 
 use self::connection::Connection;
 use self::route::Route;
-use crate::machine::{Command, CommandError, MAX_KEY_BYTES, Operation, Outcome, Response};
-use crate::protocol::{Answer, RequestBody};
+use crate::machine::{Command, CommandError, MAX_KEY_BYTES, Operation, Outcome, Response, Transaction};
+use crate::protocol::{Answer, Failure, RequestBody};
 use crate::shell::random_seed;
 
 /// Which servers to ask, and for how long.
@@ -131,6 +131,24 @@ impl Client {
         }
     }
 
+    /// The values of several keys, all of them as of one moment between this call and its return.
+    ///
+    /// # Errors
+    /// Always definite: a read has no effect. Keys and values have limits: see [`crate::limits`].
+    pub async fn get_all(&mut self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, ClientError> {
+        if let Some(key) = keys.iter().find(|key| key.len() > MAX_KEY_BYTES) {
+            return Err(ClientError::Invalid(CommandError::KeyTooLong(key.len())));
+        }
+        let mut effort = self.effort();
+        let keys: Vec<Bytes> = keys.iter().map(|key| Bytes::copy_from_slice(key)).collect();
+        let count = keys.len();
+        match self.ask(&RequestBody::GetAll { keys }, &mut effort).await {
+            Ok(Answer::Values(values)) if values.len() == count => Ok(values),
+            Ok(_) => Err(ClientError::Failed { last: Trouble::WrongAnswer }),
+            Err(last) => Err(ClientError::Failed { last }),
+        }
+    }
+
     /// Sets a key's value.
     ///
     /// # Errors
@@ -166,6 +184,15 @@ impl Client {
         };
         let response = self.write(operation).await?;
         Ok(matches!(response, Response::Cas { swapped: true }))
+    }
+
+    /// Compares and writes several keys at once; returns whether all comparisons held.
+    ///
+    /// # Errors
+    /// See [`ClientError::is_definite`].
+    pub async fn txn(&mut self, transaction: Transaction) -> Result<bool, ClientError> {
+        let response = self.write(Operation::Txn(transaction)).await?;
+        Ok(matches!(response, Response::Txn { succeeded: true }))
     }
 
     /// A write, applied once.
@@ -223,6 +250,8 @@ impl Client {
             let Some(address) = self.route.next() else { return Err(Trouble::NoEndpoints) };
             match self.attempt(address, body, effort.deadline).await {
                 Attempt::Answered(answer) => return Ok(answer),
+                // Another server would refuse it as well.
+                Attempt::Refused(trouble @ Trouble::Failure(Failure::Invalid { .. })) => return Err(trouble),
                 Attempt::Refused(trouble) => last = trouble,
                 Attempt::InDoubt(trouble) => {
                     effort.in_doubt = true;

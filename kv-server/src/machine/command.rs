@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::transaction::{MAX_TXN_PARTS, Transaction, fits};
+
 /// The longest key.
 pub const MAX_KEY_BYTES: usize = 4 << 10;
 /// The longest value.
@@ -12,8 +14,11 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 pub const MAX_COMMAND_BYTES: usize = MAX_KEY_BYTES + 2 * MAX_VALUE_BYTES + 64;
 
 /// The first byte of every encoded command. Replicas of different releases share one log, so a release that adds a
-/// command or changes one takes the next number, and still reads this one.
+/// command or changes one takes the next number, and still reads the earlier ones. What an earlier release knows is written as
+/// it would write it: a log without transactions stays one that it can read.
 const VERSION: u8 = 1;
+/// The version of transactions.
+const VERSION_TXN: u8 = 2;
 
 /// What a log entry asks of the state machine.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -58,6 +63,8 @@ pub enum Operation {
         /// Its new value.
         new: Bytes,
     },
+    /// Compares and writes several keys at once.
+    Txn(Transaction),
 }
 
 /// Why bytes are not a command, or a command cannot be encoded.
@@ -81,33 +88,24 @@ pub enum CommandError {
     /// See [`MAX_VALUE_BYTES`].
     #[error("the value has {0} bytes; the limit is {MAX_VALUE_BYTES}")]
     ValueTooLong(usize),
+    /// See [`MAX_TXN_PARTS`].
+    #[error("the transaction has a list of {0} parts; the limit is {MAX_TXN_PARTS}")]
+    TooManyParts(usize),
     /// See [`MAX_COMMAND_BYTES`].
     #[error("the command has {0} bytes; the limit is {MAX_COMMAND_BYTES}")]
     TooLong(usize),
 }
 
 impl Operation {
-    /// The key it is about.
-    #[must_use]
-    pub fn key(&self) -> &Bytes {
-        match self {
-            Operation::Put { key, .. } | Operation::Delete { key } | Operation::Cas { key, .. } => key,
-        }
-    }
-
-    /// Whether key and values keep to their limits.
+    /// Whether keys and values keep to their limits.
     pub fn check(&self) -> Result<(), CommandError> {
-        let values = match self {
-            Operation::Put { value, .. } => [Some(value), None],
-            Operation::Delete { .. } => [None, None],
-            Operation::Cas { expected, new, .. } => [Some(new), expected.as_ref()],
-        };
-        if self.key().len() > MAX_KEY_BYTES {
-            return Err(CommandError::KeyTooLong(self.key().len()));
-        }
-        match values.into_iter().flatten().find(|value| value.len() > MAX_VALUE_BYTES) {
-            Some(value) => Err(CommandError::ValueTooLong(value.len())),
-            None => Ok(()),
+        match self {
+            Operation::Put { key, value } => fits(key, Some(value)),
+            Operation::Delete { key } => fits(key, None),
+            Operation::Cas { key, expected, new } => {
+                fits(key, expected.as_ref()).and_then(|()| fits(key, Some(new)))
+            }
+            Operation::Txn(transaction) => transaction.check(),
         }
     }
 }
@@ -116,7 +114,11 @@ impl Command {
     /// The bytes for the log. What [`Command::decode`] would refuse is refused here, before it can reach the log.
     pub fn encode(&self) -> Result<Bytes, CommandError> {
         self.check()?;
-        postcard::to_extend(self, vec![VERSION]).map(Bytes::from).map_err(CommandError::Malformed)
+        let bytes = postcard::to_extend(self, vec![self.version()]).map_err(CommandError::Malformed)?;
+        if bytes.len() > MAX_COMMAND_BYTES {
+            return Err(CommandError::TooLong(bytes.len()));
+        }
+        Ok(bytes.into())
     }
 
     /// The command that these bytes encode. Every replica of this release gives the same answer.
@@ -125,7 +127,7 @@ impl Command {
             return Err(CommandError::TooLong(bytes.len()));
         }
         let (version, body) = bytes.split_first().ok_or(CommandError::Empty)?;
-        if *version != VERSION {
+        if !(VERSION..=VERSION_TXN).contains(version) {
             return Err(CommandError::Version(*version));
         }
         let (command, rest): (Command, _) =
@@ -133,7 +135,18 @@ impl Command {
         if !rest.is_empty() {
             return Err(CommandError::Trailing(rest.len()));
         }
+        // One command, one encoding: what says that it is of another version than it is was not written by us.
+        if command.version() != *version {
+            return Err(CommandError::Version(*version));
+        }
         command.check().map(|()| command)
+    }
+
+    fn version(&self) -> u8 {
+        match self {
+            Command::Apply { operation: Operation::Txn(_), .. } => VERSION_TXN,
+            Command::Apply { .. } | Command::OpenSession { .. } => VERSION,
+        }
     }
 
     fn check(&self) -> Result<(), CommandError> {
@@ -146,6 +159,7 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
+    use super::super::transaction::{Compare, Test, Write};
     use super::*;
 
     fn put(key: usize, value: usize) -> Command {
@@ -161,6 +175,55 @@ mod tests {
         let cas = Operation::Cas { key: "k".into(), expected: Some("a".into()), new: "bc".into() };
         let cas = Command::Apply { session: 300, sequence: 2, operation: cas }.encode().unwrap();
         assert_eq!(cas[..], [1, 1, 0xac, 2, 2, 2, 1, b'k', 1, 1, b'a', 2, b'b', b'c']);
+    }
+
+    #[test]
+    fn the_encoding_of_version_2_stays_what_it_is() {
+        let bytes = txn().encode().unwrap();
+        assert_eq!(
+            bytes[..],
+            [2, 1, 3, 1, 3, 1, 1, b'k', 0, 1, 1, b'v', 1, 0, 1, b'k', 1, b'w', 1, 1, 1, b'k']
+        );
+        assert_eq!(Command::decode(&bytes).unwrap(), txn());
+        let older = [&[1], &bytes[1..]].concat();
+        assert_eq!(Command::decode(&older), Err(CommandError::Version(1)), "an older release knows none");
+    }
+
+    fn txn() -> Command {
+        let compare = Compare { key: "k".into(), test: Test::Is(Some("v".into())) };
+        let transaction = Transaction {
+            compares: vec![compare],
+            success: vec![Write::Put { key: "k".into(), value: "w".into() }],
+            otherwise: vec![Write::Delete { key: "k".into() }],
+        };
+        Command::Apply { session: 3, sequence: 1, operation: Operation::Txn(transaction) }
+    }
+
+    #[test]
+    fn a_transaction_that_is_too_large_in_any_way_is_refused() {
+        let of = |transaction: Transaction| {
+            Command::Apply { session: 3, sequence: 1, operation: Operation::Txn(transaction) }.encode()
+        };
+        let put = |bytes: usize| Write::Put { key: "k".into(), value: vec![1; bytes].into() };
+        let absent = |key: usize| Compare { key: vec![1; key].into(), test: Test::IsNot(None) };
+        for (transaction, error) in [
+            (
+                Transaction { success: vec![put(0); MAX_TXN_PARTS + 1], ..Transaction::default() },
+                CommandError::TooManyParts(MAX_TXN_PARTS + 1),
+            ),
+            (
+                Transaction { otherwise: vec![put(MAX_VALUE_BYTES + 1)], ..Transaction::default() },
+                CommandError::ValueTooLong(MAX_VALUE_BYTES + 1),
+            ),
+            (
+                Transaction { compares: vec![absent(MAX_KEY_BYTES + 1)], ..Transaction::default() },
+                CommandError::KeyTooLong(MAX_KEY_BYTES + 1),
+            ),
+        ] {
+            assert_eq!(of(transaction), Err(error));
+        }
+        let many = Transaction { success: vec![put(MAX_VALUE_BYTES); 3], ..Transaction::default() };
+        assert!(matches!(of(many), Err(CommandError::TooLong(_))));
     }
 
     #[test]
@@ -195,7 +258,8 @@ mod tests {
     #[test]
     fn bytes_that_are_not_a_command_are_refused() {
         assert_eq!(Command::decode(&[]), Err(CommandError::Empty));
-        assert_eq!(Command::decode(&[2, 0, 5]), Err(CommandError::Version(2)));
+        assert_eq!(Command::decode(&[2, 0, 5]), Err(CommandError::Version(2)), "it is of version 1");
+        assert_eq!(Command::decode(&[3, 0, 5]), Err(CommandError::Version(3)));
         assert_eq!(Command::decode(&[1, 0, 5, 0]), Err(CommandError::Trailing(1)));
         assert!(matches!(Command::decode(&[1, 7]), Err(CommandError::Malformed(_))));
         let whole = put(3, 3).encode().unwrap();

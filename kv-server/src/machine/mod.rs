@@ -18,11 +18,15 @@
 //! Limits: [`MAX_KEY_BYTES`], [`MAX_VALUE_BYTES`], [`MAX_COMMAND_BYTES`], [`MAX_SESSIONS`]; an answer kept for a session is
 //! one small [`Response`], never a value. Limits are part of the state machine: replicas that differ in one would diverge.
 //!
-//! What this does not do: no range reads, no transactions over several keys, no time to live; the whole map is in memory.
+//! A [`Transaction`] compares and writes several keys at once. It reads nothing: values are never in an answer that is kept, and
+//! whoever needs several at one moment asks for them together, which takes no entry of the log.
+//!
+//! What this does not do: no range reads, no time to live; the whole map is in memory.
 //! Nobody is kept from opening sessions: [`MAX_SESSIONS`] new ones push out all that are idle meanwhile.
 
 mod command;
 mod session;
+mod transaction;
 
 use std::io;
 
@@ -33,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Command, CommandError, MAX_COMMAND_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Operation};
 use session::Sessions;
+pub use transaction::{Compare, MAX_TXN_PARTS, Test, Transaction, Write};
 
 use crate::wal::mutant::{ServerMutant, ServerMutantSwitch};
 
@@ -71,6 +76,11 @@ pub enum Response {
     Cas {
         /// Whether the expected value was found, and the new one set.
         swapped: bool,
+    },
+    /// The transaction took place.
+    Txn {
+        /// Whether all its comparisons held.
+        succeeded: bool,
     },
 }
 
@@ -212,6 +222,7 @@ fn execute(values: &mut Values, operation: Operation) -> Response {
             }
             Response::Cas { swapped }
         }
+        Operation::Txn(transaction) => Response::Txn { succeeded: transaction.execute(values) },
     }
 }
 

@@ -54,6 +54,11 @@ pub enum RequestBody {
         /// To whom; if nobody is named, to the most suitable one.
         to: Option<NodeId>,
     },
+    /// Read several keys, all at the same moment; linearizable.
+    GetAll {
+        /// The keys.
+        keys: Vec<Bytes>,
+    },
 }
 
 /// A server's answer.
@@ -83,6 +88,8 @@ pub enum Answer {
     MembersChanged,
     /// To `TransferLeadership`: it has begun. Whether it came to its end, the status of the servers says.
     TransferBegun,
+    /// To `GetAll`: a value for each key, in the same order.
+    Values(Vec<Option<Bytes>>),
 }
 
 /// Why a request was not served. All but [`Failure::OutcomeUnknown`] are definite: it had no effect and never will have.

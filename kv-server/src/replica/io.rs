@@ -118,5 +118,6 @@ pub(super) fn answer(answers: &mut Answers, id: RequestId, result: Result<Answer
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Ask {
     Read { key: Bytes },
+    ReadAll { keys: Vec<Bytes> },
     Write { command: Bytes },
 }

@@ -271,9 +271,12 @@ impl Replica {
             }
         }
         for waiting in self.reads.served_by(self.applied) {
-            if let Ask::Read { key } = &waiting.ask {
-                out.answer(waiting.id, Ok(Answer::Value(self.machine.get(key))));
-            }
+            let result = match &waiting.ask {
+                Ask::Read { key } => Ok(Answer::Value(self.machine.get(key))),
+                Ask::ReadAll { keys } => requests::read_all(&self.machine, keys),
+                Ask::Write { .. } => continue,
+            };
+            out.answer(waiting.id, result);
         }
     }
 

@@ -8,9 +8,36 @@ use raft_core::{Input, Moment, Proposed, Refused};
 use super::Replica;
 use super::held::Waiting;
 use super::io::{Ask, ReplicaOutput, RequestId};
-use crate::limits::{MAX_PENDING_READS, MAX_PENDING_WRITES};
-use crate::machine::{Command, MAX_KEY_BYTES};
+use crate::limits::{MAX_KEYS_PER_READ, MAX_PENDING_READS, MAX_PENDING_WRITES, MAX_VALUES_BYTES};
+use crate::machine::{Command, MAX_KEY_BYTES, Machine};
 use crate::protocol::{Answer, Failure, RequestBody, Role};
+
+/// Whether these keys may be asked for.
+fn check_keys(keys: &[Bytes]) -> Result<(), Failure> {
+    if keys.len() > MAX_KEYS_PER_READ {
+        let reason = format!("{} keys, where at most {MAX_KEYS_PER_READ} are allowed", keys.len());
+        return Err(Failure::Invalid { reason });
+    }
+    match keys.iter().find(|key| key.len() > MAX_KEY_BYTES) {
+        None => Ok(()),
+        Some(key) => {
+            let reason = format!("a key of {} bytes, where at most {MAX_KEY_BYTES} are allowed", key.len());
+            Err(Failure::Invalid { reason })
+        }
+    }
+}
+
+/// What these keys hold, if that fits an answer.
+pub(super) fn read_all(machine: &Machine, keys: &[Bytes]) -> Result<Answer, Failure> {
+    let values: Vec<Option<Bytes>> = keys.iter().map(|key| machine.get(key)).collect();
+    let bytes: usize = values.iter().flatten().map(Bytes::len).sum();
+    if bytes > MAX_VALUES_BYTES {
+        let reason =
+            format!("the values have {bytes} bytes, where at most {MAX_VALUES_BYTES} fit: ask for fewer");
+        return Err(Failure::Invalid { reason });
+    }
+    Ok(Answer::Values(values))
+}
 
 impl Replica {
     /// Checks a request once, at the gate, and keeps it until the end of the turn.
@@ -30,12 +57,14 @@ impl Replica {
             RequestBody::TakeSnapshot { kept } => return self.snapshots.ask(id, kept),
             RequestBody::ChangeMembers { changes } => return self.change_members(now, id, changes, out),
             RequestBody::TransferLeadership { to } => return self.transfer(now, id, to, out),
-            RequestBody::Get { key } if key.len() > MAX_KEY_BYTES => {
-                let reason =
-                    format!("a key of {} bytes, where at most {MAX_KEY_BYTES} are allowed", key.len());
-                return out.answer(id, Err(Failure::Invalid { reason }));
-            }
-            RequestBody::Get { key } => Ask::Read { key },
+            RequestBody::Get { key } => match check_keys(std::slice::from_ref(&key)) {
+                Ok(()) => Ask::Read { key },
+                Err(failure) => return out.answer(id, Err(failure)),
+            },
+            RequestBody::GetAll { keys } => match check_keys(&keys) {
+                Ok(()) => Ask::ReadAll { keys },
+                Err(failure) => return out.answer(id, Err(failure)),
+            },
             RequestBody::Execute { command } => match Command::decode(&command) {
                 Ok(_) => Ask::Write { command },
                 Err(error) => {
@@ -78,7 +107,7 @@ impl Replica {
         let mut reads = Vec::new();
         for waiting in arrived.drain(..) {
             let (pending, limit) = match waiting.ask {
-                Ask::Read { .. } => (self.reads.len() + reads.len(), MAX_PENDING_READS),
+                Ask::Read { .. } | Ask::ReadAll { .. } => (self.reads.len() + reads.len(), MAX_PENDING_READS),
                 Ask::Write { .. } => (self.writes.len(), MAX_PENDING_WRITES),
             };
             if pending >= limit {
@@ -86,7 +115,7 @@ impl Replica {
                 continue;
             }
             match waiting.ask {
-                Ask::Read { .. } => reads.push(waiting),
+                Ask::Read { .. } | Ask::ReadAll { .. } => reads.push(waiting),
                 Ask::Write { .. } => self.writes.gather(waiting),
             }
         }

@@ -1,5 +1,7 @@
 //! `kvctl`: a cluster from the command line.
 
+mod txn;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -26,12 +28,13 @@ Examples:
   kvctl get colour
   kvctl cas colour blue green
   kvctl cas colour --absent blue
+  kvctl txn --if from=5 --if to=0 --put from=4 --put to=1
   kvctl status --json
   kvctl --endpoints 127.0.0.1:8002 snapshot
   kvctl member add 4
   kvctl transfer 2
 
-Exit codes: 0 done; 1 the key was not there (get, delete) or did not hold what was expected (cas), or, for status, snapshot
+Exit codes: 0 done; 1 the key was not there (get, delete) or did not hold what was expected (cas, txn), or, for status, snapshot
 and compact, some server did not do it; 2 wrong usage, or the cluster could not do it (the message says whether it may yet happen)."
 )]
 struct Cli {
@@ -81,6 +84,9 @@ enum Command {
         #[arg(long)]
         absent: bool,
     },
+    /// Compare and write several keys at once: if all that is said with --if holds, the puts and then the deletes are done, or
+    /// else those of --else.
+    Txn(txn::Txn),
     /// Have each server take a snapshot now, and let go of most of the log that it stands for.
     Snapshot {
         /// So many entries before its end stay, for servers that lag a little.
@@ -197,6 +203,10 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
                 false => complain("the key does not hold what was expected"),
             }
         }
+        Command::Txn(txn) => match client.txn(txn.into()).await.map_err(explain)? {
+            true => say("ok"),
+            false => complain("not all of it is as expected"),
+        },
         _ => Ok(true),
     }
 }
