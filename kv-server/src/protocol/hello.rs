@@ -7,7 +7,7 @@ use raft_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this module's parent. Another version is refused.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 const PEER: [u8; 4] = *b"PLBp";
 const CLIENT: [u8; 4] = *b"PLBc";
