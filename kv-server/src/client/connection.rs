@@ -19,6 +19,8 @@ pub(super) struct Connection {
     address: SocketAddr,
     framed: Framed<TcpStream, Codec<Response, Request>>,
     last_id: u64,
+    /// Answers that nobody waited for, since somebody last asked.
+    pub(super) strays: u64,
 }
 
 impl Connection {
@@ -34,7 +36,7 @@ impl Connection {
             Ok((framed.map_codec(|_| Codec::new(MAX_CLIENT_FRAME_BYTES)), reply))
         };
         match shake.await {
-            Ok((framed, Ok(_))) => Ok(Connection { address, framed, last_id: 0 }),
+            Ok((framed, Ok(_))) => Ok(Connection { address, framed, last_id: 0, strays: 0 }),
             Ok((_, Err(rejection))) => Err(Trouble::Rejected { address, rejection }),
             Err(error) => Err(Trouble::Connect { address, error }),
         }
@@ -60,6 +62,7 @@ impl Connection {
             if response.id == self.last_id {
                 return Ok(response.result);
             }
+            self.strays += 1;
         }
     }
 }

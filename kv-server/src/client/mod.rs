@@ -27,6 +27,7 @@
 //! ```
 
 mod connection;
+mod counters;
 mod error;
 mod operator;
 mod route;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::counters::Counters;
 pub use self::error::{ClientError, Trouble};
 pub use self::operator::{change_members, leader, status, take_snapshot, transfer_leadership};
 pub use crate::protocol::{Role, Status};
@@ -81,6 +83,7 @@ pub struct Client {
     session: Option<Session>,
     /// Of the session that is to be opened: the same one in every retry.
     nonce: u128,
+    counters: Counters,
 }
 
 /// An open session. A sequence number is used for one operation only, however that ends.
@@ -111,7 +114,20 @@ impl Client {
     #[must_use]
     pub fn new(options: ClientOptions) -> Client {
         let route = Route::new(options.endpoints.clone());
-        Client { options, route, connection: None, session: None, nonce: random_nonce() }
+        Client {
+            options,
+            route,
+            connection: None,
+            session: None,
+            nonce: random_nonce(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// The value of a key, as of some moment between this call and its return.
@@ -245,9 +261,11 @@ impl Client {
     /// Asks one server after the other until one serves the request, or time is over.
     async fn ask(&mut self, body: &RequestBody, effort: &mut Effort) -> Result<Answer, Trouble> {
         self.route.start_over();
+        self.counters.requests += 1;
         let mut last = Trouble::NoTime;
         while Instant::now() < effort.deadline {
             let Some(address) = self.route.next() else { return Err(Trouble::NoEndpoints) };
+            self.counters.attempts += 1;
             match self.attempt(address, body, effort.deadline).await {
                 Attempt::Answered(answer) => return Ok(answer),
                 // Another server would refuse it as well.
@@ -258,6 +276,7 @@ impl Client {
                     last = trouble;
                 }
             }
+            self.counters.note(&last);
             let wake = Instant::now() + self.route.after(address, &last);
             sleep_until(wake.min(effort.deadline)).await;
         }
@@ -276,7 +295,9 @@ impl Client {
                 Err(_) => return Attempt::Refused(Trouble::Timeout { address }),
             },
         };
-        match tokio::time::timeout_at(end, connection.call(body, end)).await {
+        let answer = tokio::time::timeout_at(end, connection.call(body, end)).await;
+        self.counters.strays += std::mem::take(&mut connection.strays);
+        match answer {
             Ok(Ok(result)) => {
                 self.connection = Some(connection);
                 match result {
