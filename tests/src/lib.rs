@@ -44,6 +44,7 @@
 pub mod client;
 pub mod cluster;
 pub mod commands;
+pub mod effort;
 pub mod faults;
 pub mod generator;
 pub mod judge;
@@ -52,6 +53,7 @@ pub mod logs;
 pub mod nemesis;
 pub mod netns;
 pub mod observer;
+pub mod page;
 pub mod program;
 pub mod progress;
 pub mod recorder;

@@ -3,11 +3,14 @@
 //! The verdict is made of findings. A **violation** makes it false, whatever else is well. A **doubt** makes it unknown: the
 //! run did not test enough to be called a pass. A **remark** changes nothing but is told.
 
+pub mod stored;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+use crate::effort::Effort;
 use crate::judge::Judgement;
 use crate::link::Traffic;
 use crate::nemesis::{Injected, Waited};
@@ -215,6 +218,8 @@ pub struct RunResults {
     pub nodes: Vec<NodeReport>,
     /// The phases' lengths.
     pub phases: Phases,
+    /// What the harness itself took while the clients were at work.
+    pub harness: Effort,
     /// Where the schedule is, beside this file.
     pub schedule: &'static str,
     /// How it was set up.
@@ -285,6 +290,7 @@ impl RunResults {
         if let Some(traces) = &self.traces {
             writeln!(text, "  traces      {}", traces.summary())?;
         }
+        writeln!(text, "  harness     {}", self.harness.summary())?;
         writeln!(text, "  look in     {}", self.store.display())
     }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Workload;
 use crate::cluster::{Cluster, ClusterOptions, Exit};
+use crate::effort::{Effort, Meter};
 use crate::generator::Generator;
 use crate::judge::{Limits, judge};
 use crate::logs;
@@ -116,6 +117,10 @@ pub async fn run(options: &RunOptions, stop: &CancellationToken) -> anyhow::Resu
         result.with_context(|| format!("the run in {} came to nothing", folder.root().display()))?;
     folder.write_json(RESULTS, &results)?;
     folder.write_text("verdict.txt", &results.text())?;
+    // The verdict stands whatever becomes of its page.
+    if let Err(error) = crate::page::write(folder.root()) {
+        progress.note(&format!("no page was made: {error:#}"));
+    }
     Ok(results)
 }
 
@@ -135,6 +140,7 @@ struct Loaded {
     /// Why healing failed, if it did.
     unhealed: Option<String>,
     phases: Phases,
+    harness: Effort,
 }
 
 impl Run<'_> {
@@ -221,6 +227,7 @@ impl Run<'_> {
             links: cluster.traffic(&all_links(options.nodes)),
             nodes,
             phases: loaded.phases,
+            harness: loaded.harness,
             schedule: SCHEDULE,
             setup: self.setup(),
         })
@@ -246,6 +253,7 @@ impl Run<'_> {
             Arc::clone(recorder),
             Arc::clone(stats),
         ));
+        let meter = Meter::start(start, options.time_limit);
         let over = stop.child_token();
         let mut workers = JoinSet::new();
         for worker in 0..options.concurrency {
@@ -275,7 +283,7 @@ impl Run<'_> {
             anyhow::Ok(())
         };
         let watching = async {
-            tokio::join!(observer.watch(), self.tick(start, observer, stats));
+            tokio::join!(observer.watch(), self.tick(start, observer, stats), meter.watch());
         };
         let loaded =
             async { tokio::try_join!(timer, work, nemesis.carry_out(self.schedule, start, over.clone())) };
@@ -284,6 +292,7 @@ impl Run<'_> {
             () = watching => bail!("the observer ended"),
         };
         let elapsed = start.elapsed();
+        let harness = meter.finish();
         self.progress.note("healing, then reading every key once more");
         let mending = Instant::now();
         let healed = cluster.heal().await;
@@ -300,7 +309,7 @@ impl Run<'_> {
             final_reads_ms: millis(reading.elapsed()),
             ..Phases::default()
         };
-        Ok(Loaded { carried, elapsed, unread, recovered, unhealed, phases })
+        Ok(Loaded { carried, elapsed, unread, recovered, unhealed, phases, harness })
     }
 
     async fn tick(&self, start: Instant, observer: &Observer, stats: &Stats) {
