@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod fault_fs;
 pub mod model;
 pub mod replay;
 pub mod run;
@@ -68,6 +69,8 @@ enum Command {
     Model(model::ModelArgs),
     /// Measure the server, the core or the checker
     Bench(bench::BenchArgs),
+    /// Be a disk with faults, mounted on a folder
+    FaultFs(fault_fs::FaultFsArgs),
 }
 
 /// Runs the command line of this process and says how it should exit.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::FaultFs(args) => fault_fs::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         tell(&format!("error: {error:#}"));

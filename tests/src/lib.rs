@@ -44,6 +44,7 @@
 pub mod client;
 pub mod cluster;
 pub mod commands;
+pub mod disk;
 pub mod effort;
 pub mod faults;
 pub mod generator;
