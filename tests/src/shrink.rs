@@ -112,6 +112,8 @@ impl<'a> Shrinker<'a> {
     pub fn run(mut self) -> anyhow::Result<Shrunk> {
         loop {
             let before = self.current.clone();
+            // First of all shorter runs: they make every later trial cheaper.
+            self.shorter()?;
             self.fewer_faults()?;
             self.earlier()?;
             self.shorter()?;

@@ -97,6 +97,9 @@ pub struct Machine {
     sessions: Sessions,
     #[serde(skip)]
     mutant: ServerMutantSwitch,
+    /// The values before the last entry, for a seeded bug.
+    #[serde(skip)]
+    lagging: Option<Values>,
 }
 
 impl Default for Machine {
@@ -120,6 +123,7 @@ impl Machine {
             values: Values::new_sync(),
             sessions: Sessions::new(limit),
             mutant: ServerMutantSwitch::default(),
+            lagging: None,
         }
     }
 
@@ -136,11 +140,25 @@ impl Machine {
         *self = Machine { mutant: self.mutant, ..restored };
     }
 
+    /// Whether this bug is on.
+    pub(crate) fn is_seeded(&self, mutant: ServerMutant) -> bool {
+        self.mutant.is(mutant)
+    }
+
+    /// A copy for a snapshot: the whole state, as of the last entry.
+    pub(crate) fn copied(&self) -> Machine {
+        let values = self.lagging.as_ref().unwrap_or(&self.values).clone();
+        Machine { values, ..self.clone() }
+    }
+
     /// Applies the command of a committed entry. Entries come in the order of the log, each once; those that hold no
     /// command are left out.
     pub fn apply(&mut self, index: Index, command: &[u8]) -> Outcome {
         assert!(index > self.applied, "entry {index} applied after entry {}", self.applied);
         self.applied = index;
+        if self.mutant.is(ServerMutant::ApplyIndexNotAtomic) {
+            self.lagging = Some(self.values.clone());
+        }
         match Command::decode(command) {
             Ok(Command::OpenSession { nonce }) => {
                 Outcome::SessionOpened { session: self.sessions.open(index, nonce) }

@@ -28,6 +28,7 @@ mod core;
 mod held;
 mod io;
 mod members;
+mod rash;
 mod reads;
 mod requests;
 mod snapshots;

@@ -89,6 +89,7 @@ impl Replica {
             if self.core.raft().role() == Role::Leader {
                 self.serve(now, &mut arrived, out);
             } else {
+                self.answer_rashly(now, &mut arrived, out);
                 let refused = Refused::NotLeader { leader: self.core.raft().leader() };
                 arrived.drain(..).for_each(|waiting| self.refuse(waiting, refused, out));
             }

@@ -97,7 +97,7 @@ impl Replica {
             Err(error) => return self.answer_asked(Err(Failure::Invalid { reason: error.to_string() }), out),
         };
         self.snapshots.is_taking = true;
-        out.take = Some((meta, self.machine.clone()));
+        out.take = Some((meta, self.machine.copied()));
     }
 
     /// The log behind it may go.

@@ -51,7 +51,7 @@ use crate::protocol::FrameError;
 use crate::replica::{Replica, ReplicaInput, ReplicaOptions, ReplicaOutput};
 use crate::seeded::Seeded;
 use crate::snapshots::{SnapshotError, Snapshots};
-use crate::wal::mutant::ServerMutantSwitch;
+use crate::wal::mutant::{ServerMutant, ServerMutantSwitch};
 use crate::wal::{Wal, WalError, WalOptions};
 
 use self::clock::Clock;
@@ -224,6 +224,7 @@ fn replica_options(config: &ServerConfig, boot: u64) -> ReplicaOptions {
     core.limits.append_bytes = MAX_APPEND_BYTES;
     core.limits.append_entries = MAX_APPEND_ENTRIES;
     core.mutant = core_mutant(config.seeded);
+    core.forward = config.seeded == Some(Seeded::Server(ServerMutant::RedirectLosesWrite));
     let seed = config.seed.unwrap_or_else(random_seed);
     tracing::info!(seed, "election timeouts are drawn from this seed");
     ReplicaOptions {

@@ -34,6 +34,11 @@ mutants! {
     /// The log says that a snapshot is there to start from before its file is: a crash in between leaves a mix (Jepsen,
     /// Redis-Raft, 2020; cowsql).
     SnapshotNotAtomic = "snapshot-not-atomic";
+    /// The index up to which a snapshot says it goes is stored apart from the state, which lags one entry behind (etcd
+    /// #13766).
+    ApplyIndexNotAtomic = "apply-index-not-atomic";
+    /// A follower hands a write on to the leader and answers it at once, before it is committed (Jepsen, Redis-Raft, 2020).
+    RedirectLosesWrite = "redirect-loses-write";
     /// A frame from the network is believed without its checksums, so that a bit flipped on the way is taken for what was
     /// sent (Amazon S3, July 2008: one corrupted bit in a message between servers, and the service was down for hours).
     FrameUnchecked = "frame-unchecked";

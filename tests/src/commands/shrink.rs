@@ -279,6 +279,8 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 /// A script that runs the small schedule.
 fn script(schedule: &Schedule, kind: &str, rate: Rate) -> String {
     let program = std::env::current_exe().map_or("plumbline".to_owned(), |path| path.display().to_string());
+    // So Linux calls a program that was built anew meanwhile.
+    let program = program.trim_end_matches(" (deleted)");
     let mut text = format!(
         "#!/bin/sh\n# {kind}: failed in {rate} runs when this was written, by plumbline {}, seed {}\n# {}\n",
         env!("CARGO_PKG_VERSION"),
