@@ -10,12 +10,18 @@
 //! Server i is told, as the address of its peer j, the address of the proxy of the link i→j. Clients talk to the servers
 //! directly. Nothing outlives the cluster: dropping it kills every process, also a stopped one.
 
+mod at_rest;
+mod builds;
+mod duty;
+mod limits;
 mod ports;
 mod process;
+mod restarts;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +30,13 @@ use anyhow::{Context, bail};
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use at_rest::{Damage, DamagedFile};
+pub use duty::DutyCycle;
+pub use limits::{Limit, Limited, address_space, is_usable as limits_are_usable, open_files};
 pub use ports::PortBlock;
 pub use process::{Exit, ServerProcess, kill_all};
 
-use crate::link::{Framing, Link, Traffic};
+use crate::link::{Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};
 use crate::system::{AnySystem, Seat};
 use crate::traces::TRACE_FILE;
@@ -52,6 +61,8 @@ pub struct ClusterOptions {
     pub direct: bool,
     /// Whether each server records everything that its core is given, in [`TRACE_FILE`] in its folder.
     pub trace: bool,
+    /// A second build, which the last servers run, fewer than half.
+    pub server_also: Option<PathBuf>,
 }
 
 /// One server of a cluster: its addresses, and its process when it runs.
@@ -60,6 +71,10 @@ pub struct Node {
     id: NodeId,
     client_address: SocketAddr,
     log: PathBuf,
+    data: PathBuf,
+    builds: Vec<PathBuf>,
+    excused: std::sync::Mutex<Vec<Range<u64>>>,
+    unclean: std::sync::Mutex<Option<String>>,
     process: Mutex<ServerProcess>,
     ends_by_signal: bool,
 }
@@ -181,7 +196,7 @@ impl Cluster {
         let client_address = |id: NodeId| ports.address(2 * (id - 1) + second);
         let mut links = BTreeMap::new();
         for id in all_links(options.nodes) {
-            let link = Link::open_framed(peer_address(id.to), Framing::OURS).await;
+            let link = Link::open_with(peer_address(id.to), system.framing()).await;
             links.insert(id, link.with_context(|| format!("cannot open the proxy of link {id}"))?);
         }
         let (mut nodes, mut seats) = (Vec::new(), Vec::new());
@@ -195,7 +210,7 @@ impl Cluster {
             });
             let seat = Seat {
                 id,
-                data,
+                data: data.clone(),
                 peer_listen: peer_address(id),
                 client_listen: client_address(id),
                 peers: peers.collect(),
@@ -204,12 +219,24 @@ impl Cluster {
             let mut args = system.launch(&seat)?;
             args.extend(options.server_args.iter().map(OsString::from));
             let log = folder.join("server.log");
-            let mut process = ServerProcess::new(id, options.server.clone(), args, log.clone());
+            let (first, builds) = builds::of(id, options);
+            let mut process = ServerProcess::new(id, first, args, log.clone());
             if !system.ends_with_its_input() {
                 process.watch_over();
             }
             let (process, ends_by_signal) = (Mutex::new(process), system.ends_by_signal());
-            nodes.push(Node { id, client_address: seat.client_listen, log, process, ends_by_signal });
+            let (excused, unclean) = (std::sync::Mutex::default(), std::sync::Mutex::default());
+            nodes.push(Node {
+                id,
+                client_address: seat.client_listen,
+                log,
+                data,
+                builds,
+                excused,
+                unclean,
+                process,
+                ends_by_signal,
+            });
             seats.push(seat);
         }
         let attendant = AbortOnDropHandle::new(tokio::spawn(system.attend(seats)));

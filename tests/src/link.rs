@@ -86,7 +86,11 @@ impl Link {
         Link::open_with(target, Some(framing)).await
     }
 
-    async fn open_with(target: SocketAddr, framing: Option<Framing>) -> std::io::Result<Link> {
+    /// One or the other.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn open_with(target: SocketAddr, framing: Option<Framing>) -> std::io::Result<Link> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (condition, watched) = watch::channel(Condition::default());

@@ -137,6 +137,7 @@ mod tests {
             nodes: 3,
             folder: folder.join("nodes"),
             server_args: Vec::new(),
+            server_also: None,
             direct: false,
             trace: false,
         };

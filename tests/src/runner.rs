@@ -50,6 +50,8 @@ pub struct RunOptions {
     pub system: AnySystem,
     /// The server's program.
     pub server: PathBuf,
+    /// A second build of it, for clusters of both.
+    pub server_also: Option<PathBuf>,
     /// Arguments for every server.
     pub server_args: Vec<String>,
     /// How many servers.
@@ -150,6 +152,7 @@ impl Run<'_> {
         let mut cluster = ClusterOptions {
             system: Arc::clone(&options.system),
             server: options.server.clone(),
+            server_also: options.server_also.clone(),
             nodes: options.nodes,
             folder: self.folder.nodes(),
             server_args: options.server_args.clone(),
@@ -373,7 +376,9 @@ async fn await_first_leader(cluster: &Arc<Cluster>, stop: &CancellationToken) ->
 /// Ends every server in order, all at the same time.
 async fn stop_all(cluster: &Cluster) -> anyhow::Result<Vec<NodeReport>> {
     let endings = cluster.nodes().iter().map(|node| async move {
+        let earlier = node.unclean().map(|how| format!("{how} (during the run)"));
         let exit = match node.stop(STOP_PATIENCE).await? {
+            Exit::NotRunning | Exit::Clean if earlier.is_some() => earlier.unwrap_or_default(),
             Exit::NotRunning => "was not running".to_owned(),
             Exit::Clean => "clean".to_owned(),
             Exit::Failed(how) => how,

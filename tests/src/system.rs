@@ -22,6 +22,7 @@ use futures::future::BoxFuture;
 
 pub use kv::KvServer;
 
+use crate::link::Framing;
 use crate::schedule::NodeId;
 
 /// What not every system can do.
@@ -45,6 +46,8 @@ pub enum Capability {
     Members,
     /// The servers record what their cores are given.
     Traces,
+    /// Damage to the servers' files is detected, and the files that may be damaged are known.
+    CheckedFiles,
 }
 
 impl Capability {
@@ -61,6 +64,7 @@ impl Capability {
             Capability::Compact => "compaction",
             Capability::Members => "changes of members",
             Capability::Traces => "traces",
+            Capability::CheckedFiles => "files whose damage is detected",
         }
     }
 }
@@ -181,6 +185,11 @@ pub trait System: fmt::Debug + Send + Sync {
     /// # Errors
     /// When something it needs cannot be made.
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>>;
+
+    /// How the frames of the protocol between its servers are told apart, if they can be.
+    fn framing(&self) -> Option<Framing> {
+        None
+    }
 
     /// Whether its servers end when their standard input closes. Those of others are ended by a watchdog.
     fn ends_with_its_input(&self) -> bool {

@@ -73,6 +73,7 @@ async fn acknowledged_writes_survive_kill_9_of_all_servers_again_and_again() {
         nodes: 3,
         folder: folder.path().to_owned(),
         server_args: Vec::new(),
+        server_also: None,
         direct: false,
         trace: false,
     };

@@ -69,6 +69,11 @@ fn a_leader_that_serves_reads_without_confirming_that_it_leads_is_found_out() {
 }
 
 #[test]
+fn a_server_that_believes_damaged_frames_is_found_out() {
+    found_out("frame-unchecked", &["--nodes", "3", "--time-limit", "10s", "--nemesis", "corrupt"]);
+}
+
+#[test]
 fn a_session_table_that_applies_a_retried_command_twice_is_found_out() {
     let args = ["--nodes", "3", "--time-limit", "10s", "--nemesis", "latency", "--op-timeout", "800ms"];
     found_out("retry-applied-twice", &args);

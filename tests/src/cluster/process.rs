@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct ServerProcess {
     log: PathBuf,
     running: Option<Running>,
     fallen: Option<String>,
+    /// Whether a fault is on that may make it end by itself.
+    may_fall: bool,
     starts: u64,
     is_watched_over: bool,
 }
@@ -94,6 +96,7 @@ impl ServerProcess {
             log,
             running: None,
             fallen: None,
+            may_fall: false,
             starts: 0,
             is_watched_over: false,
         }
@@ -152,7 +155,7 @@ impl ServerProcess {
             return Ok(true);
         }
         // It was quicker, and ended by itself.
-        self.fallen = Some(status.to_string());
+        self.note_end(status);
         Ok(false)
     }
 
@@ -221,9 +224,37 @@ impl ServerProcess {
                 running.child.try_wait().with_context(|| format!("cannot ask for server n{}", self.id))?
         {
             self.running = None;
-            self.fallen = Some(status.to_string());
+            self.note_end(status);
         }
         Ok(self.fallen.clone())
+    }
+
+    fn note_end(&mut self, status: std::process::ExitStatus) {
+        if !self.may_fall {
+            self.fallen = Some(status.to_string());
+        }
+    }
+
+    /// Says whether a fault is on under which the server is right to end by itself (no memory, damaged files): then that is
+    /// no fall, and it is started again as if it had been killed.
+    ///
+    /// # Errors
+    /// When the process could not be asked whether it had fallen before.
+    pub fn let_fall(&mut self, may_fall: bool) -> anyhow::Result<()> {
+        self.fallen()?;
+        self.may_fall = may_fall;
+        Ok(())
+    }
+
+    /// The program that is started next.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Another build, from the next start on.
+    pub fn set_program(&mut self, program: PathBuf) {
+        self.program = program;
     }
 
     /// The process's id while it runs.

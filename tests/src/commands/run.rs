@@ -31,7 +31,9 @@ Examples:
   plumbline run --seed 42 --nemesis kill,pause,partition --test-count 5 --json
   plumbline run --schedule plan.json
 
-Faults for --nemesis: kill, pause, partition, latency; and what the cluster is asked for: transfer (of leadership),
+Faults for --nemesis: of processes: kill, crash-loop, graceful, rolling, pause, slow-process, descriptors, memory, at-rest
+(damaged files), and by name only upgrade (needs --server-also); of links: partition, latency, bandwidth, resets,
+slow-accept, frames (lost, duplicated, reordered, corrupted); and what the cluster is asked for: transfer (of leadership),
 compact (snapshots), members (one leaves and comes back); or single ways of them, such as kill-leader or halves (a name
 that does not exist makes it list them); all, none.
 Results are left in store/<test>/<time>/, with store/latest beside them.
@@ -83,6 +85,9 @@ pub struct RunArgs {
     /// The server's program; built or found if not given
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
+    /// A second build of the server, for a cluster of both: a minority runs it, and the fault upgrade changes who does
+    #[arg(long, value_parser = second_build, value_name = "PATH")]
+    server_also: Option<PathBuf>,
     /// One more argument for every server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     server_arg: Vec<String>,
@@ -114,6 +119,10 @@ fn time_limit(text: &str) -> Result<Duration, String> {
 
 fn op_timeout(text: &str) -> Result<Duration, String> {
     parse_duration_within(text, Duration::from_millis(10), Duration::from_secs(600))
+}
+
+fn second_build(text: &str) -> Result<PathBuf, String> {
+    program::find(Some(Path::new(text))).map_err(|error| format!("{error:#}"))
 }
 
 fn test_name(text: &str) -> Result<String, String> {
@@ -233,6 +242,7 @@ impl RunArgs {
             store: self.store.clone(),
             system: std::sync::Arc::new(KvServer),
             server: server.clone(),
+            server_also: self.server_also.clone(),
             server_args,
             nodes: self.nodes.or(draft.and_then(|draft| draft.nodes)).unwrap_or(NODES),
             concurrency: self.concurrency,
@@ -273,9 +283,10 @@ impl RunArgs {
 
     /// The options as they are stored: a server that was named is found again from anywhere.
     fn stored_options(&self, server: &Path) -> Vec<String> {
-        let absolute = |option: &String| match option.strip_prefix("--server=") {
-            Some(_) => format!("--server={}", server.display()),
-            None => option.clone(),
+        let absolute = |option: &String| match (option.split_once('='), &self.server_also) {
+            (Some(("--server", _)), _) => format!("--server={}", server.display()),
+            (Some(("--server-also", _)), Some(second)) => format!("--server-also={}", second.display()),
+            _ => option.clone(),
         };
         self.stated.iter().map(absolute).collect()
     }

@@ -146,6 +146,9 @@ pub trait Family: Sized {
     const SORT: Sort;
     /// Whether no other fault may overlap it.
     const ALONE: bool = false;
+    /// Whether it is only injected where it is asked for by name: `all` does not mean it, since it needs something that not
+    /// every run has.
+    const BY_NAME_ONLY: bool = false;
     /// How it may be drawn.
     const RECIPES: &'static [Recipe];
     /// What must be kept from injecting to healing. Dropping it must end what it stands for: a run may come to nothing.

@@ -4,23 +4,50 @@
 //! its name, how it is drawn from a seed, how it is injected and healed, by what its effect shows, its words; then name it
 //! here, as a module and in the registry. Command line, schedules, histories and reports know it from there on.
 
+mod again;
+pub mod at_rest;
+pub mod bandwidth;
 pub mod compact;
+pub mod crash_loop;
+pub mod descriptors;
 mod family;
+pub mod frames;
+pub mod graceful;
 pub mod kill;
 pub mod latency;
 pub mod members;
+pub mod memory;
 pub mod partition;
 pub mod pause;
 mod registry;
+pub mod resets;
+pub mod rolling;
+pub mod slow_accept;
+pub mod slow_process;
 pub mod transfer;
+pub mod upgrade;
 
 pub use family::{Drawing, Effect, Family, Recipe, Scene, Sort, Targets, Usability};
+
+use again::{end, start_again};
 
 registry::registry! {
     kill::Kill,
     pause::Pause,
+    slow_process::SlowProcess,
+    graceful::Graceful,
+    rolling::Rolling,
+    crash_loop::CrashLoop,
+    descriptors::Descriptors,
+    memory::Memory,
+    upgrade::Upgrade,
+    at_rest::AtRest,
     partition::Partition,
     latency::Latency,
+    bandwidth::Bandwidth,
+    resets::Resets,
+    slow_accept::SlowAccept,
+    frames::Frames,
     transfer::Transfer,
     compact::Compact,
     members::Members,

@@ -58,6 +58,12 @@ macro_rules! registry {
                 match self { $(Kind::$Name => <$module::$Name as Family>::ALONE,)* }
             }
 
+            /// Whether `all` does not mean it.
+            #[must_use]
+            pub fn is_by_name_only(self) -> bool {
+                match self { $(Kind::$Name => <$module::$Name as Family>::BY_NAME_ONLY,)* }
+            }
+
             /// How it may be drawn.
             #[must_use]
             pub fn recipes(self) -> &'static [Recipe] {

@@ -107,7 +107,8 @@ pub(super) fn of_servers(cluster: &Cluster, observer: &Observer, nodes: &[NodeRe
         findings.push(Finding::new(Weight::Violation, what));
     }
     for node in cluster.nodes() {
-        for line in logs::confessions(node.log(), cluster.system().confessions()) {
+        let words = cluster.system().confessions();
+        for line in logs::confessions(node.log(), words, &node.excused()) {
             findings.push(Finding::new(Weight::Violation, format!("the log of n{} says: {line}", node.id())));
         }
     }

@@ -13,11 +13,12 @@ pub struct Nemeses {
 }
 
 impl Nemeses {
-    /// Every family that this machine can inject.
+    /// Every family that this machine can inject, but those that must be named.
     #[must_use]
     pub fn all() -> Nemeses {
         let mut all = Nemeses::none();
-        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind.usable(), Usability::Missing(_))) {
+        let meant = Kind::ALL.iter().filter(|kind| !kind.is_by_name_only());
+        for kind in meant.filter(|kind| !matches!(kind.usable(), Usability::Missing(_))) {
             all.add(kind.name());
         }
         all

@@ -144,9 +144,10 @@ mod tests {
     #[test]
     fn every_family_and_every_leader_fault_comes_up() {
         for seed in 0..20 {
-            let plan = plan(seed, 5, MINUTE, &Nemeses::all());
+            let plan = plan(seed, 5, 5 * MINUTE, &Nemeses::all());
             let kinds: BTreeSet<Kind> = plan.faults().iter().map(|planned| planned.fault.kind()).collect();
-            assert_eq!(kinds.len(), Kind::ALL.len(), "seed {seed}: {kinds:?}");
+            let all = Kind::ALL.iter().filter(|kind| !kind.is_by_name_only()).count();
+            assert_eq!(kinds.len(), all, "seed {seed}: {kinds:?}");
         }
         let long = plan(1, 5, Duration::from_secs(3_600), &Nemeses::all());
         assert!(long.faults().iter().any(|p| matches!(&p.fault, Fault::Kill(Kill(Victims::All)))));

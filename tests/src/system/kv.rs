@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use kv_server::client::{ClientError, ClientOptions, Role, status};
 
 use super::{Capability, Client, ClientSettings, Done, Failed, Seat, ServerStatus, System, argument};
+use crate::link::Framing;
 use crate::schedule::NodeId;
 
 /// Into how many attempts clients divide an operation's time: a server that is paused or cut off says nothing, and another
@@ -29,8 +30,8 @@ impl System for KvServer {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        use Capability::{Cas, Compact, Links, Members, Traces, Transfer};
-        &[Cas, Links, Transfer, Compact, Members, Traces]
+        use Capability::{Cas, CheckedFiles, Compact, Links, Members, Traces, Transfer};
+        &[Cas, Links, Transfer, Compact, Members, Traces, CheckedFiles]
     }
 
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
@@ -52,6 +53,10 @@ impl System for KvServer {
             args.extend(["--trace".into(), argument(trace)]);
         }
         Ok(args)
+    }
+
+    fn framing(&self) -> Option<Framing> {
+        Some(Framing::OURS)
     }
 
     fn ends_with_its_input(&self) -> bool {

@@ -133,6 +133,7 @@ async fn measure(args: &ServerArgs, server: PathBuf, folder: &RunFolder) -> anyh
             nodes: args.nodes,
             folder: folder.nodes(),
             server_args: args.server_arg.clone(),
+            server_also: None,
             direct: true,
             trace: args.trace,
         })
