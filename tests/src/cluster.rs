@@ -5,6 +5,9 @@
 //!    nodes/n2/  data/  server.log             ◀─link n2->n1───
 //! ```
 //!
+//! Where disks are to fail, `data` is a fault disk, and what is durable of it is in `disk` beside it. Where clocks are to be
+//! wrong, `clock` beside it says how.
+//!
 //! Where traces are wanted, there is a `core.trace` beside each log.
 //!
 //! Server i is told, as the address of its peer j, the address of the proxy of the link i→j. Clients talk to the servers
@@ -15,6 +18,7 @@ mod builds;
 mod duty;
 mod limits;
 mod ports;
+mod power;
 mod process;
 mod restarts;
 
@@ -34,8 +38,11 @@ pub use at_rest::{Damage, DamagedFile};
 pub use duty::DutyCycle;
 pub use limits::{Limit, Limited, address_space, is_usable as limits_are_usable, open_files};
 pub use ports::PortBlock;
+pub use power::PowerCut;
 pub use process::{Exit, ServerProcess, kill_all};
 
+use crate::clock::{self, ClockFile};
+use crate::disk::FaultDisk;
 use crate::link::{Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};
 use crate::system::{AnySystem, Seat};
@@ -63,6 +70,19 @@ pub struct ClusterOptions {
     pub trace: bool,
     /// A second build, which the last servers run, fewer than half.
     pub server_also: Option<PathBuf>,
+    /// Whether each server's data is on a fault disk of its own, and how that is had.
+    pub disks: Option<Disks>,
+    /// The shim through which every server sees its clocks, if they are to be wrong.
+    pub clock_shim: Option<PathBuf>,
+}
+
+/// How fault disks are had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disks {
+    /// The `plumbline` program, which is the disk.
+    pub program: PathBuf,
+    /// Decides, with the server's number, which writes fail, which bits flip and what a crash spares.
+    pub seed: u64,
 }
 
 /// One server of a cluster: its addresses, and its process when it runs.
@@ -77,6 +97,9 @@ pub struct Node {
     unclean: std::sync::Mutex<Option<String>>,
     process: Mutex<ServerProcess>,
     ends_by_signal: bool,
+    clock: Option<ClockFile>,
+    // After the process, which has files open on it.
+    disk: Option<FaultDisk>,
 }
 
 impl Node {
@@ -96,6 +119,18 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// The fault disk with its data, if it has one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&FaultDisk> {
+        self.disk.as_ref()
+    }
+
+    /// What it sees of its clocks, if that can be changed.
+    #[must_use]
+    pub fn clock(&self) -> Option<&ClockFile> {
+        self.clock.as_ref()
     }
 
     /// Starts the server if it is not running; says whether it did.
@@ -204,6 +239,10 @@ impl Cluster {
             let folder = options.folder.join(format!("n{id}"));
             let data = folder.join("data");
             std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+            let disk = match &options.disks {
+                Some(disks) => Some(FaultDisk::mount(&disks.options(id, &folder)).await?),
+                None => None,
+            };
             let links = links.iter().filter(|(link, _)| link.from == id);
             let peers = links.map(|(link, proxy)| {
                 (link.to, if options.direct { peer_address(link.to) } else { proxy.address() })
@@ -224,6 +263,12 @@ impl Cluster {
             if !system.ends_with_its_input() {
                 process.watch_over();
             }
+            let mut clock = None;
+            if let Some(shim) = &options.clock_shim {
+                let file = ClockFile::create(&folder.join("clock"))?;
+                process = process.with_env(clock::PRELOAD, shim).with_env(clock::CONTROL, file.path());
+                clock = Some(file);
+            }
             let (process, ends_by_signal) = (Mutex::new(process), system.ends_by_signal());
             let (excused, unclean) = (std::sync::Mutex::default(), std::sync::Mutex::default());
             nodes.push(Node {
@@ -236,6 +281,8 @@ impl Cluster {
                 unclean,
                 process,
                 ends_by_signal,
+                clock,
+                disk,
             });
             seats.push(seat);
         }

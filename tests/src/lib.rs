@@ -42,6 +42,7 @@
 //! * Membership is fixed. No campaigns, plots or web pages.
 
 pub mod client;
+pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod disk;

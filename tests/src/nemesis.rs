@@ -140,6 +140,8 @@ mod tests {
             server_also: None,
             direct: false,
             trace: false,
+            disks: None,
+            clock_shim: None,
         };
         let cluster = Arc::new(Cluster::start(&options).await.unwrap());
         let recorder = Recorder::create(&folder.join("h.jsonl"), &folder.join("h.edn")).unwrap();

@@ -158,12 +158,17 @@ impl Run<'_> {
             server_args: options.server_args.clone(),
             direct: false,
             trace: options.trace,
+            disks: None,
+            clock_shim: None,
         };
         for planned in self.schedule.faults() {
             planned
                 .fault
                 .prepare(&mut cluster)
                 .with_context(|| format!("cannot prepare {}", planned.fault))?;
+        }
+        if let Some(disks) = &mut cluster.disks {
+            disks.seed = self.schedule.seed;
         }
         let cluster = Arc::new(Cluster::start(&cluster).await?);
         await_first_leader(&cluster, stop).await?;

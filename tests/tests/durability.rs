@@ -76,6 +76,8 @@ async fn acknowledged_writes_survive_kill_9_of_all_servers_again_and_again() {
         server_also: None,
         direct: false,
         trace: false,
+        disks: None,
+        clock_shim: None,
     };
     let cluster = Arc::new(Cluster::start(&options).await.unwrap());
     recovered(&cluster).await;

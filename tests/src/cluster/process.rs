@@ -54,6 +54,7 @@ pub struct ServerProcess {
     id: NodeId,
     program: PathBuf,
     args: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
     log: PathBuf,
     running: Option<Running>,
     fallen: Option<String>,
@@ -89,10 +90,12 @@ impl ServerProcess {
     /// A server that is not started yet.
     #[must_use]
     pub fn new(id: NodeId, program: PathBuf, args: Vec<OsString>, log: PathBuf) -> ServerProcess {
+        let environment = Vec::new();
         ServerProcess {
             id,
             program,
             args,
+            environment,
             log,
             running: None,
             fallen: None,
@@ -100,6 +103,13 @@ impl ServerProcess {
             starts: 0,
             is_watched_over: false,
         }
+    }
+
+    /// With one more variable in its environment.
+    #[must_use]
+    pub fn with_env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> ServerProcess {
+        self.environment.push((name.into(), value.into()));
+        self
     }
 
     /// For a program that does not end when its standard input closes: whenever it runs, a second process waits for our
@@ -119,6 +129,7 @@ impl ServerProcess {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot open the log {}", self.log.display()))?;
         let mut command = Command::new(&self.program);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.args).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         // A process group of its own: Ctrl-C at the terminal reaches the harness, which then ends the run in order.
         command.process_group(0).kill_on_drop(true);
@@ -143,11 +154,22 @@ impl ServerProcess {
     /// # Errors
     /// When the process could not be signalled or waited for.
     pub async fn kill(&mut self) -> anyhow::Result<bool> {
-        if self.fallen()?.is_some() {
+        self.kill_and(async {}).await
+    }
+
+    /// The same, with something that is done once the signal is sent and before the end is waited for. It is done also
+    /// if there is nothing to kill.
+    ///
+    /// # Errors
+    /// When the process could not be signalled or waited for.
+    pub async fn kill_and(&mut self, meanwhile: impl Future<Output = ()>) -> anyhow::Result<bool> {
+        let is_down = self.fallen()?.is_some();
+        let Some(running) = self.running.as_mut().filter(|_| !is_down) else {
+            meanwhile.await;
             return Ok(false);
-        }
-        let Some(running) = &mut self.running else { return Ok(false) };
+        };
         running.child.start_kill().with_context(|| format!("cannot kill server n{}", self.id))?;
+        meanwhile.await;
         let ended = tokio::time::timeout(KILL_PATIENCE, running.child.wait()).await;
         let status = ended.map_err(|_| anyhow!("server n{} survives SIGKILL", self.id))??;
         self.running = None;

@@ -118,6 +118,27 @@ impl DiskCounts {
             > 0
     }
 
+    /// These and those together.
+    #[must_use]
+    pub fn plus(&self, other: &DiskCounts) -> DiskCounts {
+        DiskCounts {
+            writes: self.writes + other.writes,
+            syncs: self.syncs + other.syncs,
+            crashes: self.crashes + other.crashes,
+            lost_bytes: self.lost_bytes + other.lost_bytes,
+            lost_entries: self.lost_entries + other.lost_entries,
+            torn_writes: self.torn_writes + other.torn_writes,
+            write_errors: self.write_errors + other.write_errors,
+            sync_errors: self.sync_errors + other.sync_errors,
+            read_errors: self.read_errors + other.read_errors,
+            flipped_bits: self.flipped_bits + other.flipped_bits,
+            slowed_syncs: self.slowed_syncs + other.slowed_syncs,
+            lies: self.lies + other.lies,
+            held: self.held + other.held,
+            written_back: self.written_back + other.written_back,
+        }
+    }
+
     /// What was added since `before`.
     #[must_use]
     pub fn since(&self, before: &DiskCounts) -> DiskCounts {

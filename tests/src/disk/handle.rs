@@ -39,6 +39,7 @@ pub struct FaultDisk {
     mountpoint: PathBuf,
     backing: PathBuf,
     child: Child,
+    faults: Mutex<DiskFaults>,
     pipes: Mutex<Option<Pipes>>,
 }
 
@@ -68,7 +69,13 @@ impl FaultDisk {
         let mut child = started.with_context(|| format!("cannot start {} fault-fs", program.display()))?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let pipes = pipes.map(|(commands, answers)| Pipes { commands, answers: BufReader::new(answers) });
-        let disk = FaultDisk { mountpoint, backing: backing.clone(), child, pipes: Mutex::new(pipes) };
+        let disk = FaultDisk {
+            mountpoint,
+            backing: backing.clone(),
+            child,
+            faults: Mutex::default(),
+            pipes: Mutex::new(pipes),
+        };
         let mut pipes = disk.pipes.lock().await;
         let pipes_now = pipes.as_mut().context("the fault disk has no pipes")?;
         hear(pipes_now).await.with_context(|| {
@@ -101,7 +108,17 @@ impl FaultDisk {
     /// # Errors
     /// When the disk does not answer.
     pub async fn set(&self, faults: DiskFaults) -> anyhow::Result<DiskCounts> {
-        self.ask(Request::Set(faults)).await
+        self.change(|now| *now = faults).await
+    }
+
+    /// Changes a part of what is wrong with the disk.
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub async fn change(&self, change: impl FnOnce(&mut DiskFaults)) -> anyhow::Result<DiskCounts> {
+        let mut faults = self.faults.lock().await;
+        change(&mut faults);
+        self.ask(Request::Set(*faults)).await
     }
 
     /// Nothing changes and nothing becomes durable from now on; whoever wants that, waits until [`FaultDisk::crash`] or

@@ -17,7 +17,7 @@
 //!   which rules, and what a crash leaves. All three know nothing of FUSE.
 //! * [`faults`]: the settings, the draws and the counters. [`state`]: all of it under one lock.
 //! * [`filesystem`]: the kernel's requests. [`serve`]: the process. [`control`]: what it is told. [`handle`]: the harness's
-//!   side. [`mounts`]: what is mounted, and how it is taken away, also at the next start.
+//!   side. [`mounts`]: what is mounted, and how it is taken away, also at the next start. [`trial`](trial()): whether that works here.
 //!
 //! # What this does not do
 //!
@@ -35,8 +35,10 @@ pub mod mounts;
 mod serve;
 mod state;
 mod tree;
+mod trial;
 
 pub use control::{Answer, Request};
 pub use faults::{DiskCounts, DiskError, DiskFaults, Loss, Refusal, When};
 pub use handle::{DiskOptions, FaultDisk};
 pub use serve::serve;
+pub use trial::trial;

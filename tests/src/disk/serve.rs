@@ -28,10 +28,7 @@ const COMMANDS: usize = 16;
 pub fn serve(backing: &Path, mountpoint: &Path, seed: u64) -> anyhow::Result<()> {
     let disk = Disk::load(backing, seed);
     let disk = Arc::new(disk.with_context(|| format!("cannot use {} as a disk", backing.display()))?);
-    let mut config = Config::default();
-    config.mount_options = vec![MountOption::FSName(SOURCE.to_owned()), MountOption::NoAtime];
-    config.n_threads = Some(THREADS);
-    let session = fuser::spawn_mount(FaultFs(Arc::clone(&disk)), mountpoint, &config).with_context(|| {
+    let session = fuser::spawn_mount(FaultFs(Arc::clone(&disk)), mountpoint, &mount_options()).with_context(|| {
         format!(
             "cannot mount a fault disk at {}: it takes read and write access to /dev/fuse, and root or fusermount3 \
              (`plumbline doctor` says more)",
@@ -48,6 +45,13 @@ pub fn serve(backing: &Path, mountpoint: &Path, seed: u64) -> anyhow::Result<()>
     let synced = disk.lock().tree.sync_all().context("cannot make everything durable at the end");
     drop(session);
     served.and(synced)
+}
+
+pub(super) fn mount_options() -> Config {
+    let mut config = Config::default();
+    config.mount_options = vec![MountOption::FSName(SOURCE.to_owned()), MountOption::NoAtime];
+    config.n_threads = Some(THREADS);
+    config
 }
 
 async fn obey(disk: &Disk) -> anyhow::Result<()> {

@@ -19,6 +19,10 @@ pub enum Sort {
     Processes,
     /// Links between them.
     Links,
+    /// What their disks do.
+    Disks,
+    /// What their clocks show.
+    Clocks,
     /// Nothing: the cluster is asked for something that a healthy one does.
     Verbs,
 }
@@ -147,7 +151,7 @@ pub trait Family: Sized {
     /// Whether no other fault may overlap it.
     const ALONE: bool = false;
     /// Whether it is only injected where it is asked for by name: `all` does not mean it, since it needs something that not
-    /// every run has.
+    /// every run has, or is more than a correct system survives.
     const BY_NAME_ONLY: bool = false;
     /// How it may be drawn.
     const RECIPES: &'static [Recipe];

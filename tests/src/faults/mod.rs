@@ -7,9 +7,18 @@
 mod again;
 pub mod at_rest;
 pub mod bandwidth;
+pub mod clock_drift;
+pub mod clock_jump;
+pub mod clock_strobe;
+mod clocks;
 pub mod compact;
 pub mod crash_loop;
 pub mod descriptors;
+pub mod disk_error;
+pub mod disk_flip;
+pub mod disk_lie;
+pub mod disk_slow;
+mod disks;
 mod family;
 pub mod frames;
 pub mod graceful;
@@ -17,8 +26,10 @@ pub mod kill;
 pub mod latency;
 pub mod members;
 pub mod memory;
+pub mod monotonic_jump;
 pub mod partition;
 pub mod pause;
+pub mod power;
 mod registry;
 pub mod resets;
 pub mod rolling;
@@ -51,6 +62,15 @@ registry::registry! {
     transfer::Transfer,
     compact::Compact,
     members::Members,
+    power::Power,
+    disk_error::DiskError,
+    disk_slow::DiskSlow,
+    disk_lie::DiskLie,
+    disk_flip::DiskFlip,
+    clock_jump::ClockJump,
+    clock_drift::ClockDrift,
+    clock_strobe::ClockStrobe,
+    monotonic_jump::MonotonicJump,
 }
 
 #[cfg(test)]

@@ -136,6 +136,8 @@ async fn measure(args: &ServerArgs, server: PathBuf, folder: &RunFolder) -> anyh
             server_also: None,
             direct: true,
             trace: args.trace,
+            disks: None,
+            clock_shim: None,
         })
         .await?,
     );
