@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod doctor;
 pub mod fault_fs;
 pub mod model;
 pub mod replay;
@@ -69,6 +70,8 @@ enum Command {
     Model(model::ModelArgs),
     /// Measure the server, the core or the checker
     Bench(bench::BenchArgs),
+    /// Say what this machine can do to a cluster
+    Doctor(doctor::DoctorArgs),
     /// Be a disk with faults, mounted on a folder
     FaultFs(fault_fs::FaultFsArgs),
 }
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::FaultFs(args) => fault_fs::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -46,6 +46,7 @@ pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod disk;
+pub mod doctor;
 pub mod effort;
 pub mod faults;
 pub mod generator;

@@ -51,6 +51,8 @@ fn options(folder: &Path, server: PathBuf, nodes: u64) -> ClusterOptions {
         server_args: Vec::new(),
         direct: false,
         trace: false,
+        disks: None,
+        clock_shim: None,
     }
 }
 

@@ -264,7 +264,7 @@ impl Wal {
         if self.group.len() == EMPTY_GROUP.len() {
             return Ok(());
         }
-        self.or_poison(|wal| wal.active.write(&mut wal.group))?;
+        self.or_poison(|wal| wal.active.write(&mut wal.group, wal.mutant))?;
         self.group.truncate(EMPTY_GROUP.len());
         self.group.shrink_to(MAX_GROUP_BYTES);
         match self.named.take() {

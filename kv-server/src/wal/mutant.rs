@@ -29,6 +29,9 @@ mutants! {
     /// The last frame of the log is believed without its checksum, so that a torn one is read as valid (etcd's
     /// robustness tests; Jepsen, Redis-Raft 1b3fbf6, 2020).
     LogTailUnchecked = "log-tail-unchecked";
+    /// Groups are written to the log and never synced: killing the process loses nothing, a power failure does (what a database
+    /// with `fsync` off does, and etcd with `--unsafe-no-fsync`).
+    LogNeverSynced = "log-never-synced";
     /// The session table is ignored: a retried command is applied again (diss. 6.3; Redis-Raft, 2020).
     RetryAppliedTwice = "retry-applied-twice";
     /// The log says that a snapshot is there to start from before its file is: a crash in between leaves a mix (Jepsen,

@@ -60,6 +60,8 @@ mod tests {
                 server_args: Vec::new(),
                 direct: false,
                 trace: false,
+                disks: None,
+                clock_shim: None,
             };
             let second = |options: &ClusterOptions| -> Vec<NodeId> {
                 (1..=nodes).filter(|id| of(*id, options).0.ends_with("second")).collect()
