@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use raft_core::NodeId;
+use raft_core::{Lease, NodeId};
 use serde::{Deserialize, Deserializer};
 
 use crate::limits::{KEPT_ENTRIES, MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS, SNAPSHOT_EVERY};
@@ -71,6 +71,11 @@ pub struct Settings {
     /// Keep so many entries before a snapshot's end, for servers that lag a little [default: 10000].
     #[arg(long, value_name = "N")]
     pub keep_entries: Option<u64>,
+    /// Serve reads from a leader's lease, without asking anybody, counting on every server's clock to be wrong by at most so many
+    /// millionths (1000: a second lasts 999 to 1001 ms by any of them). All servers must agree on this and on the election
+    /// timeout, and no machine may be suspended [default: ask a majority].
+    #[arg(long, value_name = "MILLIONTHS")]
+    pub lease_reads: Option<u32>,
     /// Append everything that this server's core is given to this file, for `plumbline model validate`. It grows with every
     /// message, and at each start by the whole log.
     #[arg(long, value_name = "FILE")]
@@ -113,6 +118,7 @@ impl Settings {
             seed: self.seed.or(other.seed),
             snapshot_every: self.snapshot_every.or(other.snapshot_every),
             keep_entries: self.keep_entries.or(other.keep_entries),
+            lease_reads: self.lease_reads.or(other.lease_reads),
             trace: self.trace.or(other.trace),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.or(other.mutant),
@@ -144,12 +150,17 @@ impl Settings {
                 every: self.snapshot_every.unwrap_or(SNAPSHOT_EVERY),
                 kept: self.keep_entries.unwrap_or(KEPT_ENTRIES),
             },
+            lease: self.lease_reads.map(|drift_ppm| Lease { drift_ppm }),
             trace: self.trace,
             #[cfg(feature = "mutants")]
             seeded: self.mutant,
             #[cfg(not(feature = "mutants"))]
             seeded: None,
         };
+        if let Some(Lease { drift_ppm }) = config.lease.filter(|lease| lease.drift_ppm > Lease::MAX_DRIFT_PPM)
+        {
+            return Err(ConfigError::Drift { drift_ppm });
+        }
         if config.snapshots.every == 0 {
             return Err(ConfigError::ZeroSnapshotEvery);
         }
@@ -239,6 +250,8 @@ pub struct ServerConfig {
     pub seed: Option<u64>,
     /// When snapshots are taken, and how much of the log stays.
     pub snapshots: SnapshotPolicy,
+    /// Reads from a leader's lease, and how wrong clocks may be.
+    pub lease: Option<Lease>,
     /// Where everything that the core is given is recorded.
     pub trace: Option<PathBuf>,
     /// A seeded bug, in builds that have them.
@@ -325,6 +338,15 @@ pub enum ConfigError {
     Missing {
         /// Which.
         name: &'static str,
+    },
+    /// No lease survives such clocks.
+    #[error(
+        "a clock drift of {drift_ppm} millionths is more than a lease allows: give --lease-reads {} at most",
+        Lease::MAX_DRIFT_PPM
+    )]
+    Drift {
+        /// The drift.
+        drift_ppm: u32,
     },
     /// Numbers of servers begin with 1.
     #[error("a server's number must be at least 1")]

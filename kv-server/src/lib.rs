@@ -61,7 +61,7 @@
 //!   [`machine::MAX_SESSIONS`]) are copied within a turn; values are shared.
 //! - The members are fixed at the start, and are the same for ever.
 //! - No transfer of leadership: a leader that ends leaves its cluster without one for an election timeout.
-//! - Reads always cost a round trip to a majority: there are no leases, and followers do not serve reads.
+//! - Reads cost a round trip to a majority, unless `--lease-reads` rests them on clocks; followers do not serve reads.
 //! - A network that drops packets is left to TCP: after an outage a link may stay silent until the next retransmission.
 //! - No authentication and no encryption: a network where everybody may talk to the servers is assumed.
 //! - All data is in memory; the disk has a snapshot and the log after it. No range reads, no transactions, no time to live.

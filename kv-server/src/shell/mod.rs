@@ -223,6 +223,7 @@ fn replica_options(config: &ServerConfig, boot: u64) -> ReplicaOptions {
     };
     core.limits.append_bytes = MAX_APPEND_BYTES;
     core.limits.append_entries = MAX_APPEND_ENTRIES;
+    core.lease = config.lease;
     core.mutant = core_mutant(config.seeded);
     core.forward = config.seeded == Some(Seeded::Server(ServerMutant::RedirectLosesWrite));
     let seed = config.seed.unwrap_or_else(random_seed);
