@@ -12,10 +12,11 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{run_with, server, text};
+use common::{run_with, server, server_with_mutants, text};
 use kv_server::client::{Client, ClientOptions};
 use plumbline::clock::find_shim;
 use plumbline::cluster::{Cluster, ClusterOptions, Node};
@@ -32,13 +33,17 @@ fn client(endpoints: Vec<SocketAddr>, op_timeout: Duration) -> Client {
     Client::new(ClientOptions { endpoints, op_timeout, attempt_timeout: Duration::from_millis(400) })
 }
 
-async fn cluster(folder: &tempfile::TempDir) -> Arc<Cluster> {
+async fn cluster(folder: &tempfile::TempDir, server: &Path, more: &[&str]) -> Arc<Cluster> {
     let options = ClusterOptions {
         system: Arc::new(plumbline::system::KvServer),
-        server: server().to_owned(),
+        server: server.to_owned(),
         nodes: 3,
         folder: folder.path().to_owned(),
-        server_args: ["--election-timeout", "1s", BOUND].map(str::to_owned).to_vec(),
+        server_args: [&["--election-timeout", "1s", BOUND], more]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         server_also: None,
         direct: false,
         trace: false,
@@ -62,9 +67,9 @@ async fn leader(observer: &Observer, is_other_than: Option<u64>) -> u64 {
 
 /// Cuts off the leader, has the others write, and asks the old leader what the value is, until its lease must be over. Says
 /// whether it ever gave the old value once the new one was acknowledged, and how often it answered before.
-async fn serves_stale_reads(drift_ppm: i64, others_ppm: i64) -> (bool, u64) {
+async fn serves_stale_reads(server: &Path, more: &[&str], drift_ppm: i64, others_ppm: i64) -> (bool, u64) {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = cluster(&folder).await;
+    let cluster = cluster(&folder, server, more).await;
     let observer = Observer::new(Arc::clone(&cluster), Instant::now());
     let old = leader(&observer, None).await;
     client(cluster.endpoints(), PATIENCE).put(b"k", b"old").await.unwrap();
@@ -102,37 +107,54 @@ async fn serves_stale_reads(drift_ppm: i64, others_ppm: i64) -> (bool, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_are_worse_than_was_said_are_found_by_a_stale_read() {
-    let (stale, _) = serves_stale_reads(-850_000, 0).await;
+    let (stale, _) = serves_stale_reads(server(), &[], -850_000, 0).await;
     assert!(stale, "a lease of a leader whose clock nearly stands still was over in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_within_what_was_said_serve_no_stale_read_and_do_serve_from_the_lease() {
-    let (stale, before) = serves_stale_reads(-150_000, 150_000).await;
+    let (stale, before) = serves_stale_reads(server(), &[], -150_000, 150_000).await;
     assert!(!stale);
     assert!(before > 0, "a leader that was cut off never answered: it had no lease");
 }
 
-/// The same as a run of the harness: a slow clock of the leader, which is then cut off.
-fn run(ppm: i64, store: &std::path::Path) -> std::process::Output {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_ignores_drift_is_found_out_by_clocks_within_what_was_said() {
+    let mutant = ["--mutant", "lease-ignores-drift"];
+    let mut tries = 0;
+    while !serves_stale_reads(server_with_mutants(), &mutant, -190_000, 190_000).await.0 {
+        tries += 1;
+        assert!(tries < 6, "the seeded bug was missed");
+    }
+}
+
+/// The same as a run of the harness: the leader's clock drifts, and then it is cut off.
+fn run(ppm: i64, seed: u64) -> std::process::Output {
     let planned =
         |at_ms, duration_ms, fault| Planned { at_ms, duration_ms: Some(duration_ms), number: 0, fault };
-    let slow = ClockDrift { victims: Victims::All, ppm };
     let faults = vec![
-        planned(1_000, 11_000, slow.into()),
-        planned(3_000, 3_000, Partition::Isolate(Victims::Leader).into()),
-        planned(8_000, 3_000, Partition::Isolate(Victims::Leader).into()),
+        planned(2_000, 5_000, ClockDrift { victims: Victims::Leader, ppm }.into()),
+        planned(2_300, 3_000, Partition::Isolate(Victims::Leader).into()),
     ];
-    let schedule = Schedule::of(1, 3, Duration::from_secs(13), faults);
-    let file = store.join("schedule.json");
+    let schedule = Schedule::of(seed, 3, Duration::from_secs(9), faults);
+    let store = tempfile::tempdir().unwrap();
+    let file = store.path().join("schedule.json");
     std::fs::write(&file, serde_json::to_string(&schedule).unwrap()).unwrap();
-    let args = ["--schedule", file.to_str().unwrap(), "--server-arg", BOUND];
-    run_with(server(), store, &args)
+    run_with(server(), store.path(), &["--schedule", file.to_str().unwrap(), "--server-arg", BOUND])
 }
 
 #[test]
-fn a_run_with_leases_and_clocks_that_drift_alike_passes() {
-    let store = tempfile::tempdir().unwrap();
-    let output = run(-150_000, store.path());
+fn a_run_finds_stale_reads_from_leases_on_clocks_that_are_worse_than_was_said_and_none_on_better_ones() {
+    let mut seed = 1;
+    let said = loop {
+        let output = run(-850_000, seed);
+        if output.status.code() == Some(1) {
+            break text(&output.stdout);
+        }
+        assert!(seed < 5, "{}\n{}", text(&output.stdout), text(&output.stderr));
+        seed += 1;
+    };
+    assert!(said.contains("not linearizable") || said.contains("NOT linearizable"), "{said}");
+    let output = run(-150_000, seed);
     assert_eq!(output.status.code(), Some(0), "{}\n{}", text(&output.stdout), text(&output.stderr));
 }
