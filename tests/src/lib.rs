@@ -15,7 +15,8 @@
 //!
 //! Each module is one of these words; [`runner`] joins them, [`commands`] is the command line.
 //!
-//! * [`schedule`]: the plan of the faults, pure data, from the seed. [`generator`]: the operations, from the seed, too.
+//! * [`schedule`]: the plan of the faults, pure data, from the seed or from a file; [`shrink`] makes that of a failed run
+//!   small. [`generator`]: the operations, from the seed, too.
 //! * [`cluster`] and [`link`]: processes and the network between them. [`nemesis`] breaks both, by the schedule; how, stands
 //!   in [`faults`], one file for each family.
 //! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order

@@ -1,0 +1,183 @@
+//! Every seeded bug that real processes can show is found by a campaign that suits it, and its schedule shrinks to at most
+//! three faults; the same campaign passes without the bug.
+//!
+//! One of them runs with every `cargo test`. All, with the table for README.md, take about a quarter of an hour:
+//! `cargo test -p plumbline --test campaigns -- --ignored --nocapture`
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail"
+)]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{PLUMBLINE, json, plumbline, run_with, server, server_with_mutants, text};
+use serde_json::Value;
+
+/// How many seeds are tried before a bug counts as missed: a campaign meets a bug only if its timing lets it.
+const TRIES: u64 = 8;
+
+/// A seeded bug, and what finds it. (A core with a bug leaves traces that only a harness with the bugs can replay.)
+struct Campaign {
+    mutant: &'static str,
+    args: &'static [&'static str],
+    plan: Option<&'static str>,
+}
+
+const READ_WITHOUT_QUORUM: Campaign = Campaign {
+    mutant: "read-without-quorum",
+    args: &["--nodes", "3", "--time-limit", "10s", "--nemesis", "isolate", "--no-trace"],
+    plan: None,
+};
+
+const CAMPAIGNS: &[Campaign] = &[
+    READ_WITHOUT_QUORUM,
+    Campaign {
+        mutant: "read-before-own-commit",
+        args: &[
+            "--nodes=3",
+            "--time-limit=10s",
+            "--nemesis=kill-leader,isolate,transfer",
+            "--rate=600",
+            "--no-trace",
+        ],
+        plan: None,
+    },
+    Campaign {
+        mutant: "apply-before-persist",
+        args: &["--nodes=1", "--time-limit=8s", "--nemesis=kill", "--rate=1000", "--no-trace"],
+        plan: None,
+    },
+    Campaign {
+        mutant: "ack-before-fsync",
+        args: &["--nodes=3", "--time-limit=10s", "--nemesis=kill"],
+        plan: None,
+    },
+    Campaign {
+        mutant: "retry-applied-twice",
+        args: &["--nodes=3", "--time-limit=10s", "--nemesis=latency", "--op-timeout=800ms"],
+        plan: None,
+    },
+    Campaign {
+        mutant: "redirect-loses-write",
+        args: &["--nodes=3", "--time-limit=8s", "--nemesis=isolate,kill"],
+        plan: None,
+    },
+    Campaign { mutant: "apply-index-not-atomic", args: &[], plan: Some("compact-then-kill.json") },
+    Campaign { mutant: "snapshot-not-atomic", args: &[], plan: Some("kill-while-installing.json") },
+];
+
+impl Campaign {
+    fn run(&self, server: &Path, seed: u64, mutant: bool, store: &Path) -> Value {
+        let seed = seed.to_string();
+        let mut args = vec!["--json", "--seed", &seed];
+        args.extend(self.args);
+        let plan = self.plan.map(|plan| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(plan));
+        if let Some(plan) = &plan {
+            args.extend(["--schedule", plan.to_str().unwrap()]);
+        }
+        if mutant {
+            args.extend(["--mutant", self.mutant]);
+        }
+        let output = run_with(server, store, &args);
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 1 | 3)), "{} {code:?}: {}", self.mutant, text(&output.stderr));
+        json(&output)
+    }
+
+    /// In one line, for a person.
+    fn words(&self) -> String {
+        let plan = self.plan.map(|plan| format!("--schedule tests/tests/plans/{plan}"));
+        let args: Vec<String> = self.args.iter().copied().map(str::to_owned).chain(plan).collect();
+        args.join(" ")
+    }
+
+    /// Finds the bug, shrinks what found it, and returns the line of the table.
+    fn found_and_shrunk(&self, attempts: &str, most_runs: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        let server = server_with_mutants();
+        let seed = (1..=TRIES).find(|seed| self.run(server, *seed, true, &store)["valid"] == false);
+        let seed = seed.unwrap_or_else(|| panic!("{} was missed with {TRIES} seeds", self.mutant));
+        let run = store.join("latest").canonicalize().unwrap();
+        let shrunk = plumbline(&[
+            "shrink",
+            run.to_str().unwrap(),
+            "--attempts",
+            attempts,
+            "--most-runs",
+            most_runs,
+            "--json",
+        ]);
+        let answer = json(&shrunk);
+        assert_eq!(shrunk.status.code(), Some(1), "{answer}\n{}", text(&shrunk.stderr));
+        assert!(answer["faults_after"].as_u64().unwrap() <= 3, "{answer}");
+        assert!(answer["faults_after"].as_u64() <= answer["faults_before"].as_u64(), "{answer}");
+        self.is_repeated(&run.join("shrink"), answer["finding"].as_str().unwrap());
+        format!(
+            "| {} | `{}` | {seed} | {} | {} | {} |",
+            self.mutant,
+            self.words(),
+            answer["finding"].as_str().unwrap(),
+            answer["size_after"].as_str().unwrap(),
+            rate(&answer["after"]),
+        )
+    }
+
+    /// The script runs the small schedule, and shows the same.
+    fn is_repeated(&self, shrunk: &Path, finding: &str) {
+        let script = std::fs::read_to_string(shrunk.join("repro.sh")).unwrap();
+        assert!(script.contains(finding) && script.contains(" of "), "{script}");
+        let again = shrunk.join("again");
+        for _ in 0..TRIES {
+            let output = Command::new(shrunk.join("repro.sh"))
+                .env("PLUMBLINE", PLUMBLINE)
+                .args(["--json", "--store", again.to_str().unwrap()])
+                .output()
+                .unwrap();
+            let results = json(&output);
+            let findings = results["findings"].as_array().unwrap();
+            if findings.iter().any(|one| one["kind"] == finding && one["weight"] == "violation") {
+                assert_eq!(output.status.code(), Some(1));
+                return;
+            }
+        }
+        panic!("{}: {} does not fail again", self.mutant, shrunk.display());
+    }
+}
+
+fn rate(rate: &Value) -> String {
+    format!("{} of {}", rate["failed"], rate["runs"])
+}
+
+#[test]
+fn a_failing_run_shrinks_to_a_script_that_fails_again() {
+    println!("{}", READ_WITHOUT_QUORUM.found_and_shrunk("3", "25"));
+    let store = tempfile::tempdir().unwrap();
+    let passed = READ_WITHOUT_QUORUM.run(server(), 1, false, store.path());
+    assert_eq!(passed["valid"], true, "without the bug the same must pass: {}", passed["findings"]);
+    let run = store.path().join("latest");
+    let nothing = plumbline(&["shrink", run.to_str().unwrap()]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(text(&nothing.stderr).contains("nothing to shrink"), "{}", text(&nothing.stderr));
+}
+
+#[test]
+#[ignore = "a quarter of an hour; see the top"]
+fn every_seeded_bug_that_processes_show_is_found_and_shrunk_to_three_faults() {
+    println!("| Seeded bug | Campaign | Seed | Violation | Shrunk to | Fails |");
+    println!("|---|---|---|---|---|---|");
+    for campaign in CAMPAIGNS {
+        println!("{}", campaign.found_and_shrunk("4", "80"));
+        let store = tempfile::tempdir().unwrap();
+        let passed = campaign.run(server(), 1, false, store.path());
+        assert_ne!(passed["valid"], false, "without {}: {}", campaign.mutant, passed["findings"]);
+    }
+}
