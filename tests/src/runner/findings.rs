@@ -201,6 +201,11 @@ mod tests {
         assert_eq!(weigh(&verdict([false, false])), Validity::Unknown);
         let interrupted = of_faults(&schedule, true, &carried(vec![injected(true)]), true);
         assert_eq!(weigh(&interrupted), Validity::Unknown, "most of it did not happen");
+        let condition = crate::schedule::Condition::Election;
+        let waited = [true, false].map(|met| crate::nemesis::Waited { condition, from_ms: 5, to_ms: 9, met });
+        let waiting = Carried { faults: vec![injected(true)], waited: waited.into() };
+        let remarks = of_faults(&schedule, true, &waiting, false);
+        assert!(remarks.len() == 1 && remarks[0].what.contains("in vain from 5 to 9 ms"), "{remarks:?}");
         let empty = Schedule::of(1, 3, limit, Vec::new());
         assert_eq!(
             weigh(&of_faults(&empty, true, &Carried::default(), false)),
