@@ -10,7 +10,7 @@ use std::time::Duration;
 use raft_core::{Lease, NodeId};
 use serde::{Deserialize, Deserializer};
 
-use crate::limits::{KEPT_ENTRIES, MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS, SNAPSHOT_EVERY};
+use crate::limits::{KEPT_ENTRIES, MAX_APPEND_ENTRIES, MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS, SNAPSHOT_EVERY};
 use crate::replica::SnapshotPolicy;
 use crate::seeded::Seeded;
 
@@ -76,6 +76,9 @@ pub struct Settings {
     /// timeout, and no machine may be suspended [default: ask a majority].
     #[arg(long, value_name = "MILLIONTHS")]
     pub lease_reads: Option<u32>,
+    /// The most entries of one append to a follower: the batch in which entries travel [default: 1024].
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
     /// Append everything that this server's core is given to this file, for `plumbline model validate`. It grows with every
     /// message, and at each start by the whole log.
     #[arg(long, value_name = "FILE")]
@@ -119,6 +122,7 @@ impl Settings {
             snapshot_every: self.snapshot_every.or(other.snapshot_every),
             keep_entries: self.keep_entries.or(other.keep_entries),
             lease_reads: self.lease_reads.or(other.lease_reads),
+            batch: self.batch.or(other.batch),
             trace: self.trace.or(other.trace),
             #[cfg(feature = "mutants")]
             mutant: self.mutant.or(other.mutant),
@@ -151,6 +155,7 @@ impl Settings {
                 kept: self.keep_entries.unwrap_or(KEPT_ENTRIES),
             },
             lease: self.lease_reads.map(|drift_ppm| Lease { drift_ppm }),
+            batch: self.batch.unwrap_or(MAX_APPEND_ENTRIES),
             trace: self.trace,
             #[cfg(feature = "mutants")]
             seeded: self.mutant,
@@ -163,6 +168,9 @@ impl Settings {
         }
         if config.snapshots.every == 0 {
             return Err(ConfigError::ZeroSnapshotEvery);
+        }
+        if config.batch == 0 || config.batch > MAX_APPEND_ENTRIES {
+            return Err(ConfigError::Batch { batch: config.batch });
         }
         if config.cluster.is_empty() || config.cluster.len() > MAX_CLUSTER_NAME_BYTES {
             return Err(ConfigError::ClusterName { length: config.cluster.len() });
@@ -252,6 +260,8 @@ pub struct ServerConfig {
     pub snapshots: SnapshotPolicy,
     /// Reads from a leader's lease, and how wrong clocks may be.
     pub lease: Option<Lease>,
+    /// Entries of one append to a follower, at most.
+    pub batch: usize,
     /// Where everything that the core is given is recorded.
     pub trace: Option<PathBuf>,
     /// A seeded bug, in builds that have them.
@@ -363,6 +373,12 @@ pub enum ConfigError {
     /// A snapshot of nothing new is none.
     #[error("--snapshot-every must be at least 1")]
     ZeroSnapshotEvery,
+    /// A batch that carries nothing, or does not fit a frame.
+    #[error("--batch must be 1 to {MAX_APPEND_ENTRIES}, not {batch}")]
+    Batch {
+        /// What was asked for.
+        batch: usize,
+    },
     /// A server is not its own peer.
     #[error("server {id} is this server itself: --peer names the other members only")]
     OwnPeer {

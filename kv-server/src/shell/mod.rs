@@ -45,7 +45,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::config::ServerConfig;
-use crate::limits::{HOLD_ELECTION_TIMEOUTS, INPUT_QUEUE, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES};
+use crate::limits::{HOLD_ELECTION_TIMEOUTS, INPUT_QUEUE, MAX_APPEND_BYTES};
 use crate::machine::Machine;
 use crate::protocol::FrameError;
 use crate::replica::{Replica, ReplicaInput, ReplicaOptions, ReplicaOutput};
@@ -222,7 +222,7 @@ fn replica_options(config: &ServerConfig, boot: u64) -> ReplicaOptions {
         None => Config::joining(config.id),
     };
     core.limits.append_bytes = MAX_APPEND_BYTES;
-    core.limits.append_entries = MAX_APPEND_ENTRIES;
+    core.limits.append_entries = config.batch;
     core.lease = config.lease;
     core.mutant = core_mutant(config.seeded);
     core.forward = config.seeded == Some(Seeded::Server(ServerMutant::RedirectLosesWrite));
