@@ -72,6 +72,7 @@ impl Frames {
                     self.hit(frame, faults, counters, &mut out);
                 }
             }
+            Counters::add(&counters.frames, usize::from(self.begun > 0));
             self.begun += 1;
         }
         if at > 0 {

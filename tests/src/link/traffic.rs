@@ -40,6 +40,8 @@ traffic! {
     connections,
     /// Bytes delivered, both ways.
     forwarded_bytes,
+    /// Frames that a server has sent, its greetings not counted: messages between servers, where frames are known.
+    frames,
     /// Bytes that met a cut and had to wait.
     held_bytes,
     /// Connection attempts and ends of stream that met a cut and had to wait.
