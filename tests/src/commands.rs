@@ -2,11 +2,14 @@
 
 pub mod bench;
 pub mod check;
+pub mod compare;
 pub mod doctor;
 pub mod fault_fs;
 pub mod model;
 pub mod replay;
+pub mod report;
 pub mod run;
+pub mod serve;
 pub mod shrink;
 mod subprocess;
 pub mod validate;
@@ -62,6 +65,12 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Make the schedule of a failed run small
     Shrink(shrink::ShrinkArgs),
+    /// Browse the results in a web browser on this machine
+    Serve(serve::ServeArgs),
+    /// Two runs side by side
+    Compare(compare::CompareArgs),
+    /// Make a run's page again
+    Report(report::ReportArgs),
     /// Check recorded histories for linearizability
     #[command(after_help = CHECK_EXAMPLES)]
     Check(check::CheckArgs),
@@ -90,6 +99,9 @@ pub fn main() -> ExitCode {
         }
         Command::Replay(args) => replay::run(&args),
         Command::Shrink(args) => shrink::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),

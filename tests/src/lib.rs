@@ -21,7 +21,10 @@
 //!   in [`faults`], one file for each family.
 //! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order
 //!   that can be believed; [`stats`] counts them.
-//! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything.
+//! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything. [`effort`]
+//!   measures what the harness itself takes, so that nobody mistakes that for the servers.
+//! * [`page`]: each run on one page, made from its folder alone; [`compare`]: two runs side by side; [`serve`]: the store in a
+//!   browser, on loopback.
 //! * [`traces`]: what the servers recorded of their cores is replayed, and held against the laws of the models.
 //! * [`store`]: the results folder. [`progress`]: the live line. [`program`]: finds or builds the server.
 //!
@@ -40,12 +43,14 @@
 //!   clock changes, no disk faults; SIGKILL loses what a process had in memory, never what the kernel had been given.
 //! * Clients talk to servers directly: links between clients and servers are not cut.
 //! * One workload: reads, writes and compare-and-sets on a few keys. One system under test: `kv-server`.
-//! * Membership is fixed. No campaigns, plots or web pages.
+//! * Membership is fixed.
+//! * The web pages of [`serve`] are lists and files: a run that is under way has no page yet.
 
 pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod commands;
+pub mod compare;
 pub mod disk;
 pub mod doctor;
 pub mod effort;
@@ -64,6 +69,7 @@ pub mod recorder;
 pub mod report;
 pub mod runner;
 pub mod schedule;
+pub mod serve;
 pub mod shrink;
 pub mod stats;
 pub mod store;

@@ -3,6 +3,7 @@
 //! The verdict is made of findings. A **violation** makes it false, whatever else is well. A **doubt** makes it unknown: the
 //! run did not test enough to be called a pass. A **remark** changes nothing but is told.
 
+pub mod junit;
 pub mod stored;
 
 use std::fmt::Write as _;

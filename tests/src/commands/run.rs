@@ -16,7 +16,7 @@ use crate::cluster::{MAX_NODES, kill_all};
 use crate::judge::Limits;
 use crate::program;
 use crate::progress::tell;
-use crate::report::{CountByType, RunResults, Validity};
+use crate::report::{CountByType, RunResults, Validity, junit};
 use crate::runner::{RunOptions, run as run_once};
 use crate::schedule::{Draft, Nemeses};
 use crate::stats::Counts;
@@ -97,6 +97,9 @@ pub struct RunArgs {
     /// A seeded bug of a server that was built with the feature `mutants`
     #[arg(long, hide = true, value_name = "NAME")]
     mutant: Option<String>,
+    /// Write the verdicts for a build server as well, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Print one JSON object on standard output, and nothing else
     #[arg(long)]
     json: bool,
@@ -204,6 +207,10 @@ fn finish(args: &RunArgs, seed: u64, results: &[RunResults]) -> anyhow::Result<E
         unknown: having(Validity::Unknown),
         runs: results,
     };
+    if let Some(path) = &args.junit {
+        let cases: Vec<junit::Case> = results.iter().map(junit::Case::of).collect();
+        junit::write(path, &format!("plumbline.{}", args.name), &cases)?;
+    }
     match results {
         [one] if args.json && args.test_count == 1 => print_json(one)?,
         _ if args.json => print_json(&campaign)?,
@@ -263,7 +270,7 @@ impl RunArgs {
 
 /// What is not stored as an option: it stands in the schedule itself, or is about where results go.
 const NOT_STORED: &[&str] =
-    &["seed", "nodes", "time-limit", "schedule", "nemesis", "test-count", "store", "name", "json"];
+    &["seed", "nodes", "time-limit", "schedule", "nemesis", "test-count", "store", "name", "junit", "json"];
 
 impl RunArgs {
     /// Takes down every option with its value, also where that is the default.
@@ -293,7 +300,7 @@ impl RunArgs {
 }
 
 /// A seed nobody chose: the standard library's hash keys are random per process. Short, so that people can retype it.
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000_000
 }

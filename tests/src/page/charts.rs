@@ -97,13 +97,7 @@ fn lanes(material: &Material, axis: TimeAxis, faults: &[StoredFault], kinds: &[&
         );
         if let Some(lane) = nodes.iter().position(|node| *node == reign.node) {
             let lane = (lane + 1, count);
-            chart.block(
-                lane,
-                (reign.at, until),
-                &format!("c{}", reign.node as usize % COLOURS),
-                &format!("leads {}", reign.term),
-                &title,
-            );
+            chart.block(lane, (reign.at, until), &format!("c{}", reign.node as usize % COLOURS), "", &title);
         }
     }
     for (lane, node) in nodes.iter().enumerate() {
@@ -158,7 +152,8 @@ const QUANTILES: [(&str, &str); 4] =
 fn quantiles(windows: &[Window], axis: TimeAxis, bands: &[Band]) -> String {
     let all = windows.iter().filter_map(|window| window.quantiles).flatten();
     let mut chart = Chart::new("latency quantiles", "ms", axis, Scale::log(all), 200.0, bands);
-    for (at, (class, _)) in QUANTILES.iter().enumerate() {
+    // The longest lies behind the others: with few operations it is the 99th of 100, too.
+    for (at, (class, _)) in QUANTILES.iter().enumerate().rev() {
         let of = |window: &Window| window.quantiles.and_then(|four| four.get(at).copied());
         chart.line(class, windows.iter().map(|window| (window.at, of(window))));
     }

@@ -138,26 +138,19 @@ impl Chart {
     ) -> Chart {
         let mut chart = Chart::bare(name, axis, scale, height);
         chart.bands(bands);
-        for (value, written) in scale.ticks() {
-            let y = chart.y(value);
-            let class = if written { "grid" } else { "grid minor" };
-            // Writing into a String cannot fail.
-            let _ = write!(
-                chart.svg,
-                "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
-                WIDTH - RIGHT
-            );
-            if written {
-                chart.text(LEFT - 8.0, y + 4.0, "tick end", &number(value));
-            }
-        }
-        let middle = TOP + height / 2.0;
-        let _ = write!(
-            chart.svg,
-            "<text class=\"tick mid\" transform=\"translate(14 {middle:.1}) rotate(-90)\">{}</text>",
-            escape(unit)
-        );
+        chart.scale(unit);
         chart.seconds();
+        chart
+    }
+
+    /// A frame whose places from left to right have names instead of seconds: value `n` stands at `n + 0.5`.
+    pub(crate) fn named(name: &str, unit: &str, names: &[String], scale: Scale, height: f64) -> Chart {
+        let axis = TimeAxis { end: names.len().max(1) as f64 };
+        let mut chart = Chart::bare(name, axis, scale, height);
+        chart.scale(unit);
+        for (at, name) in names.iter().enumerate() {
+            chart.text(axis.x(at as f64 + 0.5), TOP + height + 18.0, "tick mid", name);
+        }
         chart
     }
 
@@ -179,6 +172,29 @@ impl Chart {
             WIDTH - LEFT - RIGHT,
         );
         Chart { axis, scale, height, svg }
+    }
+
+    /// Lines and numbers of the scale.
+    fn scale(&mut self, unit: &str) {
+        for (value, written) in self.scale.ticks() {
+            let y = self.y(value);
+            let class = if written { "grid" } else { "grid minor" };
+            // Writing into a String cannot fail.
+            let _ = write!(
+                self.svg,
+                "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
+                WIDTH - RIGHT
+            );
+            if written {
+                self.text(LEFT - 8.0, y + 4.0, "tick end", &number(value));
+            }
+        }
+        let middle = TOP + self.height / 2.0;
+        let _ = write!(
+            self.svg,
+            "<text class=\"tick mid\" transform=\"translate(14 {middle:.1}) rotate(-90)\">{}</text>",
+            escape(unit)
+        );
     }
 
     fn bands(&mut self, bands: &[Band]) {
@@ -352,8 +368,7 @@ mod tests {
                 200.0,
                 &[],
             );
-            let points =
-                (0..count).map(|at| (f64::from(at % 60_007) / 1_000.0, 1.0 + f64::from(at * 7_919 % 5_003)));
+            let points = (0..count).map(|at| (f64::from(at % 60_007) / 1_000.0, 1.0 + f64::from(at % 5_003)));
             chart.dots("c0", points);
             chart.finish().len()
         };

@@ -64,6 +64,13 @@ pub fn write(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// The results in this folder, and what its history says, if it has one.
+pub(crate) fn read(folder: &Path) -> anyhow::Result<(StoredRun, Series)> {
+    let run = StoredRun::open(folder)?;
+    let series = history(folder).map(|history| Series::of(&history)).unwrap_or_default();
+    Ok((run, series))
+}
+
 impl Material {
     fn of(folder: &Path) -> anyhow::Result<Material> {
         let run = StoredRun::open(folder)?;

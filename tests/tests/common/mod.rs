@@ -1,6 +1,8 @@
 //! What the end-to-end suites share: the server's program, the command line, and a look at what processes are left.
 #![allow(dead_code, reason = "each suite uses its own part")]
 
+pub(crate) mod browser;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
