@@ -5,13 +5,16 @@ pub mod check;
 pub mod compare;
 pub mod doctor;
 pub mod fault_fs;
+mod guarded;
 pub mod model;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod scenario;
 pub mod serve;
 pub mod shrink;
 mod subprocess;
+pub mod sweep;
 pub mod validate;
 
 use std::io::{self, Write};
@@ -65,6 +68,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Make the schedule of a failed run small
     Shrink(shrink::ShrinkArgs),
+    /// The experiments that this project began with: what fails when, and every figure of it
+    Scenario(scenario::ScenarioArgs),
+    /// Vary one parameter of such an experiment: curves and tables
+    Sweep(sweep::SweepArgs),
     /// Browse the results in a web browser on this machine
     Serve(serve::ServeArgs),
     /// Two runs side by side
@@ -99,6 +106,8 @@ pub fn main() -> ExitCode {
         }
         Command::Replay(args) => replay::run(&args),
         Command::Shrink(args) => shrink::run(&args),
+        Command::Scenario(args) => scenario::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),

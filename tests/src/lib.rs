@@ -25,6 +25,7 @@
 //!   measures what the harness itself takes, so that nobody mistakes that for the servers.
 //! * [`page`]: each run on one page, made from its folder alone; [`compare`]: two runs side by side; [`serve`]: the store in a
 //!   browser, on loopback.
+//! * [`scenario`]: experiments in which requests and failures come at given moments; [`sweep`]: one of their parameters varied.
 //! * [`traces`]: what the servers recorded of their cores is replayed, and held against the laws of the models.
 //! * [`store`]: the results folder. [`progress`]: the live line. [`program`]: finds or builds the server.
 //!
@@ -45,6 +46,7 @@
 //! * One workload: reads, writes and compare-and-sets on a few keys. One system under test: `kv-server`.
 //! * Membership is fixed.
 //! * The web pages of [`serve`] are lists and files: a run that is under way has no page yet.
+//! * An experiment of [`scenario`] counts messages where it knows the servers' frames: those of `kv-server`.
 
 pub mod client;
 pub mod clock;
@@ -68,11 +70,13 @@ pub mod progress;
 pub mod recorder;
 pub mod report;
 pub mod runner;
+pub mod scenario;
 pub mod schedule;
 pub mod serve;
 pub mod shrink;
 pub mod stats;
 pub mod store;
+pub mod sweep;
 pub mod system;
 pub mod traces;
 pub mod units;
