@@ -13,6 +13,7 @@ pub mod run;
 pub mod scenario;
 pub mod serve;
 pub mod shrink;
+pub mod soak;
 mod subprocess;
 pub mod sweep;
 pub mod validate;
@@ -68,6 +69,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Make the schedule of a failed run small
     Shrink(shrink::ShrinkArgs),
+    /// Run seed after seed until time is up or it is stopped, and keep what failed
+    Soak(soak::SoakArgs),
     /// The experiments that this project began with: what fails when, and every figure of it
     Scenario(scenario::ScenarioArgs),
     /// Vary one parameter of such an experiment: curves and tables
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         }
         Command::Replay(args) => replay::run(&args),
         Command::Shrink(args) => shrink::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Scenario(args) => scenario::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Serve(args) => serve::run(&args),
