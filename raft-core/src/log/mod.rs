@@ -133,6 +133,14 @@ impl<P: Command> Log<P> {
         self.base = base;
     }
 
+    /// Who the members were at the base, as a snapshot says. A server that joins does not know it by its own log, which does
+    /// not name the founders; to everybody else it is nothing new (log matching, §5.3).
+    pub(crate) fn set_base_membership(&mut self, membership: &Arc<Membership>) {
+        if self.memberships.at_base.1 != *membership {
+            self.memberships.at_base = (self.base.index, Arc::clone(membership));
+        }
+    }
+
     /// The members now: those of the latest membership in the log, committed or not (§6).
     pub(crate) fn membership(&self) -> &Arc<Membership> {
         self.memberships.since.last().map_or(&self.memberships.at_base.1, |(_, membership)| membership)

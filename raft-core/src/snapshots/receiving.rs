@@ -76,14 +76,15 @@ impl<P: Command> Raft<P> {
         let install = Install { snapshot: Arc::clone(&snapshot), keeps_log };
         self.durability.install(install, committed, self.config.mutant);
         let last = snapshot.last;
+        let drops_members = self.has_mutant(Mutant::SnapshotDropsConfig);
         if keeps_log {
             self.log.compact(last.index);
+            if !drops_members {
+                self.log.set_base_membership(&snapshot.membership);
+            }
         } else {
-            let membership = match self.has_mutant(Mutant::SnapshotDropsConfig) {
-                true => Arc::clone(self.log.membership()),
-                false => Arc::clone(&snapshot.membership),
-            };
-            self.log = Log::after(last, membership);
+            let named = if drops_members { self.log.membership() } else { &snapshot.membership };
+            self.log = Log::after(last, Arc::clone(named));
         }
         self.commit = self.commit.max(last.index);
         self.snapshot = Some(snapshot);

@@ -1,12 +1,14 @@
 //! What an independent review has found: each of these was red once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::*;
 
 use crate::cluster::Cluster;
 use crate::node::*;
+use crate::snapshots::{members, whole};
 
 struct Net {
     nodes: Vec<Clocked<u64>>,
@@ -357,4 +359,27 @@ fn a_snapshot_that_was_wanted_is_sent_once_it_is_there() {
         cluster.heartbeat(NodeId(1));
     }
     assert_eq!(cluster.ghost.restored, 1);
+}
+
+/// F12 and F17: the members stood in the snapshot, but a server that joins, and held its entries already, went on by its own log,
+/// which does not say who the founders are; after a restart it knew.
+#[test]
+fn f12_a_server_that_joins_learns_the_founders_from_a_snapshot_of_what_it_has() {
+    let joining = |config: &mut Config| *config = Config::joining(NodeId(4));
+    let mut node = Node::with(3, &[1, 1], HardState::new(Term(2), None), joining);
+    node.hear(2, 2, append(at(2, 1), &[2], 2));
+    assert!(node.raft.membership().voters().is_empty(), "no entry names them");
+    node.input(Input::RequestSnapshot);
+    node.hear(2, 2, whole(2, 1, members(&[1, 2, 3])));
+    assert_eq!((node.raft.base(), node.raft.last()), (at(2, 1), at(3, 2)), "what follows is kept");
+    assert_eq!(**node.raft.membership(), members(&[1, 2, 3]));
+    // A change that stands after the snapshot, or in it, stays what it is.
+    let payload = Payload::Membership(Arc::new(members(&[1, 2, 3, 5])));
+    let entries = vec![Entry { index: Index(4), term: Term(2), payload }].into();
+    node.hear(2, 2, Body::Append(Append { prev: at(3, 2), entries, commit: Index(4), round: Round(0) }));
+    assert_eq!(node.raft.membership_index(), Index(4));
+    node.input(Input::RequestSnapshot);
+    node.hear(2, 2, whole(4, 2, members(&[1, 2, 3, 5])));
+    assert_eq!(node.raft.base(), at(4, 2));
+    assert_eq!(**node.raft.membership(), members(&[1, 2, 3, 5]));
 }

@@ -29,8 +29,8 @@ impl Ghost {
 
     /// The latest membership in a log is in force, committed or not; one that was cut off is not.
     fn in_force(&mut self, raft: &Raft<Command>, latest: &Membership) {
-        // A server that joins later learns the founders' choice from the first change only.
-        let is_ignorant = raft.membership().voters().is_empty();
+        // A server that joins later learns the founders' choice from the first change only, or from a snapshot.
+        let is_ignorant = raft.membership().voters().is_empty() && raft.base().index == Index::ZERO;
         if !is_ignorant && **raft.membership() != *latest {
             self.violated(format!("{:?} goes by {:?}, its log by {latest:?}", raft.id(), raft.membership()));
         }

@@ -27,6 +27,7 @@ mod read_before_own_commit;
 mod read_context_reuse;
 mod read_without_quorum;
 mod reconfigure_before_own_commit;
+mod snapshot_drops_config;
 mod stale_ack_aba;
 mod stale_vote_response;
 mod truncate_on_stale_append;
