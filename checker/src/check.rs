@@ -44,7 +44,7 @@ impl Default for CheckOptions {
 }
 
 /// Steps of search that every key gets before any key gets more.
-const FIRST_SHARE: u64 = 1 << 16;
+pub(crate) const FIRST_SHARE: u64 = 1 << 16;
 
 /// With fewer calls than this, to start another thread takes longer than what it would do; only what is found hard is worth it.
 const FEW: usize = 1 << 15;
@@ -61,18 +61,28 @@ pub fn check<S: Specification>(
     let start = Instant::now();
     let fits = fits::<S>(history, &options.limits);
     let parts = if fits { split(spec, history) } else { Ok(Vec::new()) };
-    let mut partitions = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
-    let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
+    let partitions = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
     let judged = if !fits {
-        let steps = (history.operations.len() as u64) * 2;
-        let progress = Progress { steps, ..Progress::default() };
-        Judged::Verdict(Verdict::Unknown { reason: Unknown::Memory(vec![Undecided { key: None, progress }]) })
-    } else if checked == 0 {
+        Judged::too_large(history)
+    } else if !partitions.iter().any(Partition::says_something) {
         Judged::Verdict(Verdict::Unknown { reason: Unknown::NothingToCheck })
     } else {
         let taken = history.memory() + partitions.iter().map(Partition::memory).sum::<usize>();
         judge(spec, &partitions, taken, options)?
     };
+    complete(spec, history, partitions, judged, start, options)
+}
+
+/// The report on what was judged since `start`, a "no" explained.
+pub(crate) fn complete<S: Specification>(
+    spec: &S,
+    history: &History,
+    mut partitions: Vec<Partition<S::Op>>,
+    judged: Judged,
+    start: Instant,
+    options: &CheckOptions,
+) -> Result<Report, CheckError> {
+    let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
     let elapsed = start.elapsed();
     let verdict = match judged {
         Judged::Verdict(verdict) => verdict,
@@ -102,7 +112,7 @@ pub fn check<S: Specification>(
 }
 
 /// Whether there is room for the history and its partitions, should all operations be different.
-fn fits<S: Specification>(history: &History, limits: &Limits) -> bool {
+pub(crate) fn fits<S: Specification>(history: &History, limits: &Limits) -> bool {
     /// A place in a table of hashes, with the hash.
     const PLACE: usize = 16;
     // A vector that grows by doubling is half as large again as what is in it, on average.
@@ -121,10 +131,29 @@ impl Model {
 }
 
 /// An answer, not yet explained.
-enum Judged {
+pub(crate) enum Judged {
     Verdict(Verdict),
     /// That partition has no linearization.
     Illegal(usize, Refutation),
+}
+
+impl Judged {
+    /// No answer, for that reason.
+    pub(crate) fn undecided(reason: Stopped, undecided: Vec<Undecided>) -> Self {
+        let reason = match reason {
+            Stopped::Memory => Unknown::Memory(undecided),
+            Stopped::Cancelled => Unknown::Cancelled(undecided),
+            Stopped::Inapplicable => Unknown::Inapplicable(undecided),
+            Stopped::Time | Stopped::Share => Unknown::Time(undecided),
+        };
+        Self::Verdict(Verdict::Unknown { reason })
+    }
+
+    /// The history does not fit into the memory that may be used.
+    pub(crate) fn too_large(history: &History) -> Self {
+        let progress = Progress { steps: (history.operations.len() as u64) * 2, ..Progress::default() };
+        Self::undecided(Stopped::Memory, vec![Undecided { key: None, progress }])
+    }
 }
 
 fn judge<S: Specification>(
@@ -173,14 +202,7 @@ fn judge<S: Specification>(
         if let Some((reason, _)) = stopped.first() {
             let reason = *reason;
             let undecided = stopped.into_iter().map(|(_, undecided)| undecided).collect();
-            return Ok(Judged::Verdict(Verdict::Unknown {
-                reason: match reason {
-                    Stopped::Memory => Unknown::Memory(undecided),
-                    Stopped::Cancelled => Unknown::Cancelled(undecided),
-                    Stopped::Inapplicable => Unknown::Inapplicable(undecided),
-                    Stopped::Time | Stopped::Share => Unknown::Time(undecided),
-                },
-            }));
+            return Ok(Judged::undecided(reason, undecided));
         }
     }
     // A partition without an answer is no pass, however it came about.
@@ -190,13 +212,13 @@ fn judge<S: Specification>(
         let progress = |which: usize| furthest.get(which).copied().unwrap_or_default();
         let undecided =
             unanswered().map(|which| Undecided { key: key(which), progress: progress(which) }).collect();
-        return Ok(Judged::Verdict(Verdict::Unknown { reason: Unknown::Time(undecided) }));
+        return Ok(Judged::undecided(Stopped::Time, undecided));
     }
     Ok(Judged::Verdict(Verdict::Linearizable { witness: witness.into_iter().flatten().collect() }))
 }
 
 /// An answer whose witness was replayed.
-enum Answer {
+pub(crate) enum Answer {
     /// Indices into the history's operations.
     Legal(Vec<u32>),
     Illegal(Refutation),
@@ -248,7 +270,7 @@ fn decide_all<S: Specification>(
     answers
 }
 
-fn decide_one<S: Specification>(
+pub(crate) fn decide_one<S: Specification>(
     spec: &S,
     partition: &Partition<S::Op>,
     algorithm: Algorithm,

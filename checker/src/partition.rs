@@ -63,6 +63,11 @@ impl<Op> Partition<Op> {
         Self { key: self.key.clone(), kinds: kinds.into_iter().cloned().collect(), calls }
     }
 
+    /// Whether anything is known to have happened. What may as well never have contradicts nothing.
+    pub(crate) fn says_something(&self) -> bool {
+        self.calls.iter().any(Call::required)
+    }
+
     /// Bytes that it holds; what its operations share with the history is counted there.
     pub(crate) fn memory(&self) -> usize {
         self.kinds.capacity() * size_of::<Op>() + self.calls.capacity() * size_of::<Call>()
@@ -82,17 +87,7 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
             continue;
         }
         let key = spec.part(operation, &op);
-        // Without a key it would be a register of its own, and contradict nobody.
-        if let Some(first) = parts.first()
-            && first.key.is_some() != key.is_some()
-        {
-            let expected = if first.key.is_some() {
-                "a key, like those before it"
-            } else {
-                "no key, like those before it"
-            };
-            return Err(Unfit::operation(operation, expected));
-        }
+        keyed_alike(parts.first().map(|first| &first.key), &key, operation)?;
         let which = match key.as_deref() {
             None => 0,
             Some(key) => match by_key.get(key) {
@@ -125,6 +120,19 @@ pub(crate) fn split<S: Specification>(spec: &S, history: &History) -> Result<Vec
         part.kinds.push(op);
     }
     Ok(parts)
+}
+
+/// Either all operations have a key or none has: one without would be a register of its own, and contradict nobody.
+pub(crate) fn keyed_alike<K>(
+    first: Option<&Option<Value>>,
+    key: &Option<K>,
+    operation: &Operation,
+) -> Result<(), Unfit> {
+    match first {
+        Some(Some(_)) if key.is_none() => Err(Unfit::operation(operation, "a key, like those before it")),
+        Some(None) if key.is_some() => Err(Unfit::operation(operation, "no key, like those before it")),
+        _ => Ok(()),
+    }
 }
 
 /// Makes room for one more: for as many as come if the rest of the history is like its beginning, of which this is operation

@@ -32,8 +32,8 @@ pub enum Verdict {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
-    /// The history has no operation that says anything.
-    #[error("nothing to check: no operation of this history says anything about the object")]
+    /// The history has no operation that is known to have happened and says anything.
+    #[error("nothing to check: no operation that is known to have happened says anything about the object")]
     NothingToCheck,
     /// Out of time.
     #[error("out of time ({})", show(.0))]
@@ -161,6 +161,14 @@ pub enum CheckError {
         /// What does not fit.
         #[source]
         unfit: Unfit,
+    },
+    /// The specification cannot be as the options want it.
+    #[error("{file}: {message}")]
+    Model {
+        /// The name of the history.
+        file: String,
+        /// What is wrong.
+        message: String,
     },
     /// A fault of this program: an algorithm gave an order that is no linearization.
     #[error("internal error, please report: a witness of key {key} does not hold: {fault}")]

@@ -9,8 +9,8 @@
 )]
 
 use checker::{
-    CheckError, CheckOptions, Format, History, Kind, Model, ModelName, ModelOptions, Outcome, Problem,
-    Process, ReadError, ReadOptions, Unknown, Value, Verdict,
+    Algorithm, CheckError, CheckOptions, Format, History, Kind, Model, ModelName, ModelOptions, Outcome,
+    Problem, Process, ReadError, ReadOptions, Unknown, Value, Verdict,
 };
 
 fn read(text: &str) -> Result<History, ReadError> {
@@ -159,6 +159,43 @@ fn a_history_that_says_nothing_is_no_pass() {
     let report = model.check(&history, &CheckOptions::default()).expect("known operations");
     assert!(matches!(report.verdict, Verdict::Unknown { reason: Unknown::NothingToCheck }));
     assert!(report.summary().contains("checked operations: 0"), "{}", report.summary());
+    // What may as well never have happened cannot contradict anything.
+    for kind in ["fail", "info", "invoke"] {
+        let mut events = vec![(0, "invoke", "write", "1"), (0, kind, "write", "1")];
+        events.truncate(if kind == "invoke" { 1 } else { 2 });
+        let history = read(&lines(&events)).expect("a history");
+        for algorithm in Algorithm::ALL {
+            let options = CheckOptions { algorithm, ..CheckOptions::default() };
+            let report = model.check(&history, &options).expect("known operations");
+            let nothing = matches!(report.verdict, Verdict::Unknown { reason: Unknown::NothingToCheck });
+            assert!(nothing, "{kind}: {}", report.summary());
+        }
+    }
+}
+
+/// An answer that says no is not the success that its `ok` says; taken as one, a lock would have been held.
+#[test]
+fn what_was_refused_is_no_ok() {
+    for (model, f, input) in [
+        (ModelName::Mutex, "acquire", "null"),
+        (ModelName::Mutex, "release", "null"),
+        (ModelName::ReentrantMutex, "acquire", "null"),
+        (ModelName::FifoQueue, "offer", "1"),
+        (ModelName::UnorderedQueue, "enqueue", "1"),
+        (ModelName::PriorityQueue, "enqueue", "1"),
+        (ModelName::Stack, "push", "1"),
+    ] {
+        let history = read(&lines(&[(0, "invoke", f, input), (0, "ok", f, "false")])).expect("a history");
+        let model = Model::new(model, &ModelOptions::default(), &history).expect("a start");
+        let error = model.check(&history, &CheckOptions::default()).expect_err("refused").to_string();
+        assert!(error.contains("line 2") && error.contains("ends as fail"), "{error}");
+    }
+    // But a queue may hold it.
+    let history = read(&lines(&[(0, "invoke", "enqueue", "false"), (0, "ok", "enqueue", "false")]));
+    let history = history.expect("a history");
+    let model = Model::new(ModelName::FifoQueue, &ModelOptions::default(), &history).expect("a start");
+    let report = model.check(&history, &CheckOptions::default()).expect("a good answer");
+    assert!(matches!(report.verdict, Verdict::Linearizable { .. }), "{}", report.summary());
 }
 
 #[test]
@@ -197,7 +234,7 @@ fn log_lines_whose_tabs_became_spaces_are_read() {
                 2\t:info\t:cas\t[1 [2 3]]\t:timed-out, it says\n4\t:invoke\t:read\tnil\n4\t:ok\t:read\t\"a \\\" b\"\n\
                 5\t:invoke\t:read\n";
     let expected = read(tabs).expect("log lines");
-    for gap in [" ", "    ", " \u{20} "] {
+    for gap in [" ", "    ", " \t ", "\t "] {
         let text = tabs.replace('\t', gap);
         let history = read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(history.format, Some(Format::LogLines));
@@ -211,6 +248,7 @@ fn log_lines_whose_tabs_became_spaces_are_read() {
         ("0 :invoke :cas [1 2", "h:1:20: expected a value or `]`"),
         ("INFO  jepsen.util - 2  :invoke  :write  1x", "h:1:41: expected a number, found `1x`"),
         ("INFO  jepsen.util - x  :invoke  :write  1", "h:1:21: expected process"),
+        ("INFO  a - 2 :invoke :write 1\nINFO  a - 2 :OK :write 1", "h:2:13: expected a type"),
         ("INFO  a - 2 :invoke :write 1\nINFO  a - x :fail :write 1", "h:2:11: expected process"),
     ] {
         assert!(error(text).starts_with(wrong), "{text}: {}", error(text));

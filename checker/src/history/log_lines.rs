@@ -48,10 +48,9 @@ impl<R: BufRead> LogLines<R> {
             if text.trim_start().is_empty() {
                 continue;
             }
-            let tabs = text.contains('\t');
             let logged = LEVELS.iter().any(|level| text.starts_with(level));
-            let operation = if tabs { text.contains("\t:") } else { spaced::start(text).is_some() };
-            if logged && !operation {
+            let tabs = text.contains("\t:");
+            if logged && !tabs && spaced::start(text).is_none() {
                 continue;
             }
             let fields = if tabs { Fields::tabbed(text) } else { Fields::Spaced(spaced::fields(text)) };

@@ -233,6 +233,14 @@ impl Unfit {
         Self::new(operation, line, expected, operation.output.to_string())
     }
 
+    /// An `ok` that answers false: an operation that was refused and says that it happened.
+    fn refused(operation: &Operation) -> Option<Self> {
+        let refused = operation.outcome == crate::Outcome::Ok
+            && operation.output == Value::Bool(false)
+            && operation.input != Value::Bool(false);
+        refused.then(|| Self::answer(operation, "no such answer: what was refused ends as fail"))
+    }
+
     fn new(operation: &Operation, line: u32, expected: impl Into<String>, found: String) -> Self {
         let found: String = found.chars().take(80).collect();
         let (process, f) = (operation.process, operation.f.to_string());

@@ -40,7 +40,10 @@ impl Specification for Mutex {
             "release" | "unlock" => MutexOp::Release,
             _ => return Err(Unfit::operation(operation, "acquire or release")),
         };
-        Ok((operation.outcome != Outcome::Fail).then_some(op))
+        match Unfit::refused(operation) {
+            Some(refused) => Err(refused),
+            None => Ok((operation.outcome != Outcome::Fail).then_some(op)),
+        }
     }
 
     fn step(&self, held: &bool, op: &MutexOp) -> Option<bool> {

@@ -48,7 +48,10 @@ impl Specification for ReentrantMutex {
             "release" | "unlock" => ReentrantOp::Release(owner(operation)),
             _ => return Err(Unfit::operation(operation, "acquire or release")),
         };
-        Ok((operation.outcome != Outcome::Fail).then_some(op))
+        match Unfit::refused(operation) {
+            Some(refused) => Err(refused),
+            None => Ok((operation.outcome != Outcome::Fail).then_some(op)),
+        }
     }
 
     fn step(&self, state: &Self::State, op: &ReentrantOp) -> Option<Self::State> {

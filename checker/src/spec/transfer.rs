@@ -27,6 +27,9 @@ impl Transfer {
     ) -> Result<Option<Self>, Unfit> {
         let f = &*operation.f;
         let transfer = if put.contains(&f) {
+            if let Some(refused) = Unfit::refused(operation) {
+                return Err(refused);
+            }
             Self::Put(operation.input.clone())
         } else if take.contains(&f) {
             match (operation.outcome, &operation.output) {

@@ -1,10 +1,12 @@
-//! The fields of a line whose tabs were lost.
+//! The fields of a line whose tabs were lost, or have spaces around them.
 
 use crate::history::Kind;
 
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// Each word with where it begins.
 fn words(text: &str) -> impl Iterator<Item = (&str, usize)> {
-    text.split(' ')
+    text.split(BLANKS)
         .scan(0, |at, word| {
             let begin = *at;
             *at += word.len() + 1;
@@ -13,14 +15,21 @@ fn words(text: &str) -> impl Iterator<Item = (&str, usize)> {
         .filter(|(word, _)| !word.is_empty())
 }
 
-/// Where the operation begins that a line of the logger carries: at the word before the first that is a type.
+/// Where the operation begins that a line of the logger carries: at the word before the first that is a type, or that is a
+/// keyword between a number and another keyword. That one is no type, and is refused for it: passed over it would be a pass for
+/// nothing.
 pub(super) fn start(text: &str) -> Option<usize> {
-    let mut before = None;
-    for (word, at) in words(text) {
-        if word.strip_prefix(':').and_then(Kind::from_name).is_some() {
-            return before;
+    let mut words = words(text).peekable();
+    let mut before: Option<(&str, usize)> = None;
+    while let Some((word, at)) = words.next() {
+        if let Some(name) = word.strip_prefix(':') {
+            let numbered = before.is_some_and(|(word, _)| word.parse::<i64>().is_ok());
+            let follows = words.peek().is_some_and(|(next, _)| next.len() > 1 && next.starts_with(':'));
+            if before.is_some() && (Kind::from_name(name).is_some() || numbered && follows) {
+                return before.map(|(_, at)| at);
+            }
         }
-        before = Some(at);
+        before = Some((word, at));
     }
     None
 }
@@ -36,10 +45,10 @@ pub(super) fn fields(text: &str) -> std::vec::IntoIter<(&str, u64)> {
     }
     for whole in [true, false] {
         let Some(left) = text.get(rest..) else { break };
-        let field = left.trim_start_matches(' ');
+        let field = left.trim_start_matches(BLANKS);
         let at = text.len() - field.len();
         let length = if whole { value_length(field) } else { field.len() };
-        let Some(field) = field.get(..length).map(|field| field.trim_end_matches(' ')) else { break };
+        let Some(field) = field.get(..length).map(|field| field.trim_end_matches(BLANKS)) else { break };
         if !field.is_empty() {
             fields.push((field, at as u64 + 1));
         }
@@ -48,7 +57,7 @@ pub(super) fn fields(text: &str) -> std::vec::IntoIter<(&str, u64)> {
     fields.into_iter()
 }
 
-/// Up to the first space that is in no bracket and no string.
+/// Up to the first blank that is in no bracket and no string.
 fn value_length(text: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -59,7 +68,7 @@ fn value_length(text: &str) -> usize {
             _ if quoted => {}
             b'[' | b'(' | b'{' => depth += 1,
             b']' | b')' | b'}' => depth = depth.saturating_sub(1),
-            b' ' if depth == 0 => return at,
+            b' ' | b'\t' if depth == 0 => return at,
             _ => {}
         }
     }
