@@ -14,7 +14,7 @@ pub(crate) enum Decision {
 }
 
 /// How far a linearization could be taken.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Refutation {
     /// The call that must have happened by its return, and could not.
     pub(crate) blocked: u32,

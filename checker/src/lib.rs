@@ -21,7 +21,7 @@
 //! |---|---|---|
 //! | `unique` | polynomial: blocks of a register (Gibbons & Korach), cuts of a queue or stack, priorities, stages of a list or set | every value that somebody saw was written once |
 //! | `wgl` | Wing & Gong's search with Lowe's memoisation; first with more lost writes than there are, then in earnest | always |
-//! | `linear` | just-in-time linearization, breadth first; memory does not grow with the length | always |
+//! | `linear` | just-in-time linearization, breadth first, narrow before wide; memory does not grow with the length | always |
 //! | `competition` | `unique`, else `wgl` against `linear`, the loser stops | two cores to spare |
 //! | `auto` | `unique`, else `wgl` | default |
 //!
@@ -36,6 +36,7 @@
 //!   agree with the definition, and each witness is valid.
 //! - `tests/linearizability.rs`: for every specification, histories that are linearizable by construction are accepted, one change
 //!   that cannot be is refused, and small ones are judged as by trying every order, by every algorithm.
+//! - `tests/online.rs`: a history that grows is judged at every moment as it would be from its beginning.
 //! - `tests/mutants.rs` (feature `mutants`): twenty seeded bugs (a skipped real-time edge, an `info` taken as failed, a lossy cache,
 //!   mixed keys, …) are each found by the same comparison, and without them nothing is.
 //! - `tests/corpora.rs`: recorded histories of other checkers, by every algorithm, as those checkers decided.
@@ -80,8 +81,9 @@
 //! - `unique` is silent where some value that was seen has two writers (a `delete` writes absence again and again), and for
 //!   collections with takes of unknown outcome where they could matter; `auto` then searches.
 //! - Transactions (multi-register, append-list `txn`) are searched, not inferred from versions as Elle does.
-//! - A history that is still being written ([`history::Stream`]) is judged anew as it grows (`plumbline check --follow`); nothing is
-//!   kept from one look to the next.
+//! - A history that is still being written ([`history::Stream`], [`Online`], `plumbline check --follow`) is kept whole: a "no" is
+//!   explained, and pictures drawn, from all of it. A take from a queue or a stack whose answer is still out may leave a look
+//!   without an answer ([`Standing::Open`]); the next looks make up for it.
 //! - The explanation shows one conflict of one key, not all. How stale a read is, is a lower bound for that read, not the Δ or
 //!   *k* of the whole history. Sequential consistency is often left unknown where values have several writers.
 
@@ -101,6 +103,7 @@ mod linear;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
+mod online;
 mod partition;
 pub mod picture;
 mod registers;
@@ -124,6 +127,7 @@ pub use history::{
     ReadOptions, Writer,
 };
 pub use limits::Limits;
+pub use online::{Online, Standing};
 pub use sequential::Sequential;
 pub use shared::{Shared, Text};
 pub use spec::{

@@ -19,7 +19,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
-use checker::generate::{Plan, Workload, generate};
+use checker::generate::{Dice, Plan, Workload, generate};
 use checker::{Event, Format, Keys, Kind, Value, Writer};
 use common::{json, plumbline, text};
 
@@ -155,6 +155,62 @@ fn a_file_that_does_not_grow_any_more_is_complete_if_so_asked() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("the history has ended"), "{said}");
+}
+
+/// What was read before is not there any more, and what is there now may be anything.
+#[test]
+fn a_file_that_becomes_shorter_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.jsonl");
+    std::fs::write(&path, lines(&good(Workload::Register), Format::JsonLines)).unwrap();
+    let child = start(path.to_str().unwrap(), "register", &[]);
+    wait_until_it_reads(&path, child.id());
+    // Until all has been read: only then is there something to miss.
+    let position = || {
+        let folder = format!("/proc/{}/fd", child.id());
+        let ours = |file: &std::fs::DirEntry| std::fs::read_link(file.path()).is_ok_and(|to| to == path);
+        let file = std::fs::read_dir(folder).unwrap().flatten().find(ours)?;
+        let info =
+            std::fs::read_to_string(format!("/proc/{}/fdinfo/{}", child.id(), file.file_name().to_str()?));
+        info.ok()?.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse::<u64>().ok())
+    };
+    let length = std::fs::metadata(&path).unwrap().len();
+    while position() != Some(length) {
+        std::thread::yield_now();
+    }
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(length / 2).unwrap();
+    let (output, _open) = stopped(child);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("became shorter"), "{}", text(&output.stderr));
+}
+
+/// Many keys, a piece of any length at a time: half lines, half letters.
+#[test]
+fn a_violation_of_one_key_among_many_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.edn");
+    let plan = Plan { operations: 2_000, clients: 8, keys: 20, ..Plan::new(Workload::KeyValue, 9) };
+    let mut events = generate(&plan).events;
+    let (middle, key) = (events.len() / 2, Value::string("k7"));
+    let read = [(Kind::Invoke, Value::Nil), (Kind::Ok, Value::string("ähem"))];
+    let read = read.map(|(kind, value)| Event::new(1 << 20, kind, "read", value).on_key(key.clone()));
+    events.splice(middle..middle, read);
+    events.iter_mut().for_each(|event| event.time = None);
+    std::fs::write(&path, "").unwrap();
+    let child = start(path.to_str().unwrap(), "kv", &[]);
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    let (mut dice, text) = (Dice::new(3), lines(&events, Format::Edn));
+    let mut rest = &text[..];
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at((1 + dice.index(700)).min(rest.len()));
+        file.write_all(piece).unwrap();
+        rest = after;
+    }
+    let (output, _open) = stopped(child);
+    let said = json(&output);
+    assert_eq!((output.status.code(), &said["followed"]["end"]), (Some(1), &"violation".into()), "{said:#}");
+    assert_eq!(said["explanation"]["op"]["completed_line"], middle + 2, "{said:#}");
+    assert_eq!(said["explanation"]["key"], "\"k7\"", "{said:#}");
 }
 
 #[test]

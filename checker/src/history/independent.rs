@@ -1,6 +1,7 @@
 //! Jepsen's `independent` histories: a map of objects, where every value is a tuple `[key value]`.
 
-use super::{History, Operation};
+use super::text::glance;
+use super::{Event, History, Kind, Operation, Problem, Process};
 use crate::{Unfit, Value};
 
 impl History {
@@ -30,6 +31,33 @@ impl History {
             };
             operation.key = Some(key);
             operation.input = input;
+        }
+        Ok(self)
+    }
+}
+
+impl Event {
+    /// Whether it is an invocation that has its key in its value, `[key value]`.
+    #[must_use]
+    pub fn has_key_tuple(&self) -> bool {
+        self.kind == Kind::Invoke && self.key.is_none() && tuple(&self.value).is_some()
+    }
+
+    /// The same event with the key taken out of the tuple; what [`History::independent`] does to all of them.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the value is no tuple and should be one.
+    pub fn independent(mut self) -> Result<Self, Problem> {
+        if matches!(self.process, Process::Named(_)) {
+            return Ok(self);
+        }
+        match (tuple(&self.value), self.kind) {
+            (Some((key, value)), _) => (self.key, self.value) = (Some(key), value),
+            (None, Kind::Fail | Kind::Info) => self.value = Value::Nil,
+            (None, Kind::Ok) if self.value.is_nil() => {}
+            (None, Kind::Invoke | Kind::Ok) => {
+                return Err(Problem::syntax("a value [key value]", glance(&self.value.to_string())));
+            }
         }
         Ok(self)
     }

@@ -219,6 +219,17 @@ impl Model {
         })
     }
 
+    /// Whether something was seen in the history that makes a difference to what the object is (see [`Model::new`]): a read of the
+    /// whole set, say. Once seen, it stays.
+    pub(crate) fn heeds_history(&self) -> bool {
+        match self {
+            Self::Registers(spec) => !spec.nil_reads_any,
+            Self::Set(spec) => !spec.is_by_element(),
+            Self::UnorderedQueue(spec) => spec.found_empty,
+            _ => false,
+        }
+    }
+
     fn registers(vocabulary: Vocabulary, options: &ModelOptions, history: &History) -> Self {
         let initial = match &options.initial {
             Some(value) => value.clone(),

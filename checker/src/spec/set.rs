@@ -41,6 +41,11 @@ impl Set {
         let whole = history.operations.iter().any(|operation| READS.contains(&&*operation.f));
         Self { by_element: initial.is_empty() && !whole, initial }
     }
+
+    /// Whether the elements are judged one by one.
+    pub(super) fn is_by_element(&self) -> bool {
+        self.by_element
+    }
 }
 
 /// Whether it was so, where the answer is no echo of the element.

@@ -218,20 +218,21 @@ fn prepare(args: &CheckArgs, history: History) -> Result<(Model, History), Strin
     Ok((specification(args, &history)?, history))
 }
 
+fn model_options(args: &CheckArgs) -> ModelOptions {
+    ModelOptions { initial: args.initial.clone(), nil_reads: args.nil_reads, failed_cas: args.failed_cas }
+}
+
 fn specification(args: &CheckArgs, history: &History) -> Result<Model, String> {
-    let options = ModelOptions {
-        initial: args.initial.clone(),
-        nil_reads: args.nil_reads,
-        failed_cas: args.failed_cas,
-    };
-    Model::new(args.model, &options, history)
+    Model::new(args.model, &model_options(args), history)
+}
+
+fn judging(args: &CheckArgs) -> CheckOptions {
+    let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
+    CheckOptions { algorithm: args.algorithm, limits, explanation: args.explain, threads: args.threads }
 }
 
 fn judge(args: &CheckArgs, model: &Model, history: &History) -> Result<Report, String> {
-    let limits = Limits { time: args.time_limit, memory_bytes: args.memory, ..Limits::default() };
-    let options =
-        CheckOptions { algorithm: args.algorithm, limits, explanation: args.explain, threads: args.threads };
-    model.check(history, &options).map_err(|e| e.to_string())
+    model.check(history, &judging(args)).map_err(|e| e.to_string())
 }
 
 /// Writes the pictures that were asked for.

@@ -2,11 +2,11 @@
 //!
 //! Linearizability is prefix-closed: what is wrong with a prefix is wrong with the whole, and an operation that has not
 //! ended yet may still have happened or not. So the history so far is judged whenever an operation has ended, but never
-//! for more than half of the time: after each look, as much time passes as it took. A violation is therefore seen one look
-//! after it was written, and by the algorithms that judge a file.
+//! for more than half of the time: after each look, as much time passes as it took. A look costs what is new
+//! ([`checker::Online`]): what was judged is judged again only as far as what is new leaves no other way.
 //!
 //! ```text
-//!   file ──► Tail (waits for more) ──► Stream ──► a bounded queue ──► Builder ──► judged again and again
+//!   file ──► Tail (waits for more) ──► Stream ──► a bounded queue ──► Builder ──► Online: judges what is new
 //!                     one thread                                                 the other
 //! ```
 
@@ -21,10 +21,11 @@ use std::time::{Duration, Instant};
 
 use checker::history::{Builder, Stream};
 use checker::{
-    Event, Format, History, Kind, ModelName, Process, ReadError, ReadOptions, Report, Value, Verdict,
+    Event, Format, History, Kind, ModelName, Online, Problem, Process, ReadError, ReadOptions, Report,
+    Standing,
 };
 
-use super::{CheckArgs, Checked, NotJudged, draw, judge, prepare, reading, specification, tuples};
+use super::{CheckArgs, Checked, NotJudged, draw, judging, model_options, reading};
 
 /// How often a file is looked at for more.
 const LOOK: Duration = Duration::from_millis(20);
@@ -79,16 +80,11 @@ fn run(args: &CheckArgs, path: &Path, followed: &mut Followed) -> Result<(Histor
     let options = reading(args);
     let reads = name.clone();
     thread::spawn(move || read(tail, &reads, &options, &sender));
-    let mut args = args.clone();
-    // What is not said must not change while the history grows: see `Model::new`.
-    if args.initial.is_none()
-        && matches!(args.model, ModelName::Register | ModelName::CasRegister | ModelName::KeyValue)
-    {
-        args.initial = Some(Value::Nil);
-    }
     let follower = Follower {
-        args: &args,
+        args,
         name: &name,
+        online: Online::new(args.model, &model_options(args), &judging(args)),
+        tuples: None,
         builder: Builder::new(&name, None).within(Some(args.memory)),
         fresh: false,
         due: Instant::now(),
@@ -119,6 +115,9 @@ struct Follower<'a> {
     args: &'a CheckArgs,
     name: &'a str,
     builder: Builder,
+    online: Online,
+    /// Whether values are tuples of a key and a value; the first operation tells.
+    tuples: Option<bool>,
     /// Whether an operation has ended since the last look.
     fresh: bool,
     /// When to look next.
@@ -166,38 +165,38 @@ impl Follower<'_> {
         // Nothing but an answer can contradict anything.
         self.fresh |= event.kind != Kind::Invoke && matches!(event.process, Process::Client(_));
         self.followed.line = line;
-        let place =
-            |problem| ReadError { file: self.name.to_owned(), line: u64::from(line), column: 1, problem };
-        self.builder.push_line(event, line).map_err(place)
+        let place = |problem: Problem| ReadError {
+            file: self.name.to_owned(),
+            line: u64::from(line),
+            column: 1,
+            problem,
+        };
+        if event.kind == Kind::Invoke && self.tuples.is_none() {
+            let keyed = self.args.model == ModelName::KeyValue && event.has_key_tuple();
+            self.tuples = Some(self.args.independent || keyed);
+        }
+        let event = if self.tuples == Some(true) { event.independent() } else { Ok(event) };
+        event.and_then(|event| self.builder.push_line(event, line)).map_err(place)
     }
 
     /// Judges the history so far; says so if it is violated.
     fn look(&mut self) -> Result<Option<(History, Report)>, NotJudged> {
         let began = Instant::now();
-        let report = self.judge()?;
+        self.followed.looks += 1;
+        self.fresh = false;
+        let standing = self.online.look(self.builder.so_far()).map_err(|error| error.to_string())?;
         self.due = Instant::now() + began.elapsed();
-        if !matches!(report.verdict, Verdict::NotLinearizable { .. }) {
+        if standing != Standing::Violated {
             return Ok(None);
         }
         self.followed.end = End::Violation;
-        self.finish(report).map(Some)
+        self.report().map(Some)
     }
 
     /// Judges what there is for good.
     fn last(mut self) -> Result<(History, Report), NotJudged> {
-        let report = self.judge()?;
-        self.finish(report)
-    }
-
-    fn judge(&mut self) -> Result<Report, String> {
         self.followed.looks += 1;
-        self.fresh = false;
-        let history = self.builder.so_far();
-        if tuples(self.args, history) {
-            let (model, history) = prepare(self.args, history.clone())?;
-            return judge(self.args, &model, &history);
-        }
-        judge(self.args, &specification(self.args, history)?, history)
+        self.report()
     }
 
     /// A violation before a fault in the file is still a violation; else the fault is what is to be said.
@@ -208,10 +207,12 @@ impl Follower<'_> {
         }
     }
 
-    fn finish(&mut self, report: Report) -> Result<(History, Report), NotJudged> {
+    fn report(&mut self) -> Result<(History, Report), NotJudged> {
+        let report = self.online.report(self.builder.so_far()).map_err(|error| error.to_string())?;
         let history = std::mem::take(&mut self.builder).finish();
-        let (model, history) = prepare(self.args, history)?;
-        draw(self.args, &model, &history, &report)?;
+        if let Some(model) = self.online.model() {
+            draw(self.args, model, &history, &report)?;
+        }
         Ok((history, report))
     }
 }
