@@ -21,6 +21,12 @@ fn register_five_values(bencher: Bencher<'_, '_>, clients: usize) {
     decide(bencher, &plan(Workload::CasRegister, 1_000, clients, 5, 10), Algorithm::Linear);
 }
 
+/// Whoever keeps every way in which calls of unknown outcome may have been used is lost here.
+#[divan::bench(args = [1_000, 3_000])]
+fn register_five_values_many_unknown(bencher: Bencher<'_, '_>, operations: usize) {
+    decide(bencher, &plan(Workload::CasRegister, operations, 10, 5, 50), Algorithm::Linear);
+}
+
 #[divan::bench]
 fn register_five_values_refused(bencher: Bencher<'_, '_>) {
     refuse(bencher, &plan(Workload::CasRegister, 1_000, 5, 5, 10), Algorithm::Linear, false);

@@ -13,7 +13,7 @@ use crate::mutant::{Mutant, on};
 use crate::partition::{Call, FOREVER};
 use crate::registers::{Register, before};
 use crate::unique;
-use crate::wgl::{Strategy, search};
+use crate::wgl::{Strategy, search, somewhere};
 
 /// How to decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,13 +208,6 @@ fn wgl<S: Specification>(
         Decision::Undecided(Stopped::Share, _) if share > first => look(Strategy::BreadthFirst, share),
         decision => decision,
     }
-}
-
-/// There is no linearization, and all that is known is that the first return was possible or not.
-fn somewhere(calls: &[Call]) -> Refutation {
-    let required = calls.iter().zip(0_u32..).filter(|(call, _)| call.required());
-    let first = required.min_by_key(|(call, _)| call.returned).map_or(0, |(_, id)| id);
-    Refutation { blocked: first, foreseen: true, ..Refutation::default() }
 }
 
 /// A search with foresight says that there is no linearization, but not how far one could have been taken. Linearizability

@@ -65,6 +65,6 @@ mod values;
 pub(crate) use agenda::Strategy;
 pub(crate) use arena::{Arena, NONE, Node};
 pub(crate) use machine::{ILLEGAL, Machine};
-pub(crate) use search::search;
+pub(crate) use search::{repeats, search, somewhere};
 pub(crate) use timeline::{Cursor, Step, Timeline};
 pub(crate) use values::Values;

@@ -328,7 +328,15 @@ impl<S: Specification> Search<'_, S> {
     }
 }
 
-fn repeats(order: &[u32], calls: usize) -> bool {
+/// There is no linearization, and all that is known is that the first return was possible or not.
+pub(crate) fn somewhere(calls: &[Call]) -> Refutation {
+    let required = calls.iter().zip(0_u32..).filter(|(call, _)| call.required());
+    let first = required.min_by_key(|(call, _)| call.returned).map_or(0, |(_, id)| id);
+    Refutation { blocked: first, foreseen: true, ..Refutation::default() }
+}
+
+/// Whether some call is in the order twice.
+pub(crate) fn repeats(order: &[u32], calls: usize) -> bool {
     let mut seen = vec![false; calls];
     order.iter().any(|call| std::mem::replace(&mut seen[*call as usize], true))
 }
