@@ -55,35 +55,52 @@ fn history(path: &Path, stale: bool) {
 }
 
 /// Run at the end of the page: does what a person would, and notes what came of it.
-const VISIT: &str = r#"<script>
-(() => {
-  const note = (name, value) => { document.documentElement.dataset[name] = value; };
-  const { view } = window.timeline;
-  const time = (act) => { const t = performance.now(); act(); return (performance.now() - t).toFixed(1); };
-  view.fit();
-  note("drawAll", time(() => view.draw()));
-  const find = document.getElementById("find");
-  find.value = "put 77";
-  find.dispatchEvent(new Event("input"));
-  setTimeout(() => {
-    note("found", document.getElementById("found").textContent);
-    note("selected", document.getElementById("details").textContent.replaceAll("\n", " | "));
-    note("span", view.to - view.from);
-    note("drawNear", time(() => view.draw()));
-    const canvas = document.getElementById("canvas"), box = document.getElementById("view"), r = canvas.getBoundingClientRect();
-    const i = view.selected, x = view.x(view.on(view.data.inv[i])) + 3, y = view.y(view.laneOf.get(view.data.process[i])) + 12;
-    box.dispatchEvent(new PointerEvent("pointermove", { clientX: r.left + x, clientY: r.top + y, bubbles: true }));
-    note("tip", document.getElementById("tip").textContent.replaceAll("\n", " | "));
-    const before = view.to - view.from;
-    box.dispatchEvent(new WheelEvent("wheel", { deltaY: 400, clientX: r.left + x, clientY: r.top + y, cancelable: true }));
-    note("zoomed", (view.to - view.from) / before);
-    document.getElementById("axis").value = "time";
-    document.getElementById("axis").dispatchEvent(new Event("change"));
-    note("axis", view.axis);
-    note("done", "yes");
-  }, 400);
-})();
-</script>"#;
+const VISIT: &str = include_str!("pictures/visit.js");
+
+/// What a person would have seen.
+fn seen(dom: &str, stale: bool, dark: bool) {
+    let is = |name: &str, expected: &str| {
+        assert_eq!(noted(dom, name), expected, "{name}, stale: {stale}, dark: {dark}")
+    };
+    is("ready", &(100_000 + i32::from(stale)).to_string());
+    is("done", "yes");
+    println!("drawn whole in {} ms, near in {} ms", noted(dom, "draw-all"), noted(dom, "draw-near"));
+    // Virtual time stands still while a script runs, so this only shows that nothing is absurd.
+    assert!(noted(dom, "draw-all").parse::<f64>().unwrap() < 1_000.0);
+    is(
+        "headings",
+        if stale {
+            "The minimal conflict, Why it goes no further, The whole history"
+        } else {
+            "The whole history"
+        },
+    );
+    // The conflict is on the first screen, and the timeline begins at it.
+    is("first", "yes");
+    is("dark", if dark { "yes" } else { "no" });
+    is("resources", "0");
+    is("network", "refused");
+    is("nothing", "0 found");
+    is("several", "yes");
+    is("found", "1 of 1");
+    for place in ["selected", "tip"] {
+        let said = noted(dom, place);
+        assert!(said.contains("put 77") && said.contains("process"), "{place}: {said}");
+        if !stale {
+            assert!(said.contains("state before") && said.contains("state after   77"), "{place}: {said}");
+        }
+    }
+    for drawn in ["bar", "point", "tail", "band"] {
+        is(drawn, "drawn");
+    }
+    assert!(noted(dom, "band-tip").contains("partition n1 alone"), "{}", noted(dom, "band-tip"));
+    // Another order, or another way to go on, gives other points.
+    assert!(noted(dom, "orders").parse::<usize>().unwrap() > 2, "{}", noted(dom, "orders"));
+    is("other-order", "yes");
+    is("no-order", "not in any order");
+    assert!(noted(dom, "zoomed").parse::<f64>().unwrap() > 1.2);
+    is("axis", "time");
+}
 
 #[test]
 fn the_page_of_a_hundred_thousand_operations_works_in_a_browser() {
@@ -105,27 +122,11 @@ fn the_page_of_a_hundred_thousand_operations_works_in_a_browser() {
         };
         let visited = folder.path().join("visited.html");
         let whole = fs::read_to_string(&page).unwrap();
-        fs::write(&visited, whole.replace("</body>", &format!("{VISIT}</body>"))).unwrap();
-        let dom = browse(browser, folder.path(), false, visited.to_str().unwrap(), "--dump-dom");
-        let operations = 100_000 + i32::from(stale);
-        assert_eq!(noted(&dom, "ready"), operations.to_string());
-        assert_eq!(noted(&dom, "done"), "yes");
-        println!("drawn whole in {} ms, near in {} ms", noted(&dom, "draw-all"), noted(&dom, "draw-near"));
-        // Virtual time stands still while a script runs, so this only shows that nothing is absurd.
-        assert!(noted(&dom, "draw-all").parse::<f64>().unwrap() < 1_000.0);
-        assert_eq!(noted(&dom, "found"), "1 of 1");
-        for place in ["selected", "tip"] {
-            let said = noted(&dom, place);
-            assert!(said.contains("put 77") && said.contains("process"), "{place}: {said}");
-            if !stale {
-                assert!(
-                    said.contains("state before") && said.contains("state after   77"),
-                    "{place}: {said}"
-                );
-            }
+        fs::write(&visited, whole.replace("</body>", &format!("<script>{VISIT}</script></body>"))).unwrap();
+        for dark in [false, true] {
+            let dom = browse(browser, folder.path(), dark, visited.to_str().unwrap(), "--dump-dom");
+            seen(&dom, stale, dark);
         }
-        assert!(noted(&dom, "zoomed").parse::<f64>().unwrap() > 1.2);
-        assert_eq!(noted(&dom, "axis"), "time");
         let mut sizes = Vec::new();
         for (dark, scheme) in [(false, "light"), (true, "dark")] {
             for (what, address) in

@@ -207,33 +207,6 @@ class View {
     c.globalAlpha = 1;
   }
 
-  // The first of these operations that ends at that value or later.
-  firstAfter(ops, value) {
-    let low = 0, high = ops.length;
-    while (low < high) { const m = (low + high) >> 1; if (this.right(ops[m]) < value) low = m + 1; else high = m; }
-    return low;
-  }
-
-  // Those that must be seen however many there are: they are drawn last.
-  mark(hits = this.hits) {
-    this.hits = hits;
-    const marked = new Set([...hits, ...this.conflict]);
-    if (this.data.blocked !== undefined) marked.add(this.data.blocked);
-    if (this.selected >= 0) marked.add(this.selected);
-    for (const lane of this.lanes) lane.marked = [];
-    for (const i of [...marked].sort((a, b) => a - b)) {
-      if (this.key < 0 || this.data.key[i] === this.key) this.lanes[this.laneOf.get(this.data.process[i])].marked.push(i);
-    }
-  }
-
-  // Open to the end: it may take effect at any later time.
-  drawTail(c, i, a, w, y) {
-    c.fillStyle = this.colour[this.conflict.has(i) ? "hot-edge" : "info-edge"];
-    c.globalAlpha = 0.3;
-    c.fillRect(Math.max(a, this.gutter), y + this.height / 2 - 0.5, w, 1);
-    c.globalAlpha = 1;
-  }
-
   drawOp(c, i, a, b, y) {
     const d = this.data, k = d.kind[i], top = y + 3, tall = this.height - 6;
     let [fill, edge] = k === "o" ? ["ok", "ok-edge"] : k === "f" ? ["fail", "fail-edge"] : ["info", "info-edge"];

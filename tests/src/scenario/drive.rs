@@ -57,6 +57,8 @@ pub async fn perform(
         server_args: experiment.server_args.clone(),
         direct: false,
         trace: false,
+        disks: None,
+        clock_shim: None,
     };
     let cluster = Arc::new(Cluster::start(&options).await?);
     let record = Arc::new(Record::create(folder)?);
