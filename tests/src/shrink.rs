@@ -60,8 +60,8 @@ pub struct Tried {
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
-    /// The smallest schedule that fails often enough.
-    pub schedule: Schedule,
+    /// The schedules that were kept, from the whole one to the smallest.
+    pub kept: Vec<Schedule>,
     /// Every candidate, in order.
     pub tried: Vec<Tried>,
     /// Runs in all.
@@ -81,6 +81,7 @@ pub struct Shrinker<'a> {
     tell: &'a mut dyn FnMut(&Tried),
     effort: Effort,
     current: Schedule,
+    chain: Vec<Schedule>,
     known: HashMap<String, bool>,
     tried: Vec<Tried>,
     runs: u32,
@@ -102,7 +103,8 @@ impl<'a> Shrinker<'a> {
         tell: &'a mut dyn FnMut(&Tried),
     ) -> Shrinker<'a> {
         let (known, tried) = (HashMap::new(), Vec::new());
-        Shrinker { trial, tell, effort, current: schedule, known, tried, runs: 0, stopped: false }
+        let chain = vec![schedule.clone()];
+        Shrinker { trial, tell, effort, current: schedule, chain, known, tried, runs: 0, stopped: false }
     }
 
     /// Tries smaller and smaller ones until none fails often enough.
@@ -123,8 +125,8 @@ impl<'a> Shrinker<'a> {
             self.fewer_victims()?;
             self.briefer()?;
             if self.stopped || self.current == before {
-                let Shrinker { current: schedule, tried, runs, stopped, .. } = self;
-                return Ok(Shrunk { schedule, tried, runs, complete: !stopped });
+                let Shrinker { chain: kept, tried, runs, stopped, .. } = self;
+                return Ok(Shrunk { kept, tried, runs, complete: !stopped });
             }
         }
     }
@@ -136,10 +138,11 @@ impl<'a> Shrinker<'a> {
         }
         let name = serde_json::to_string(&candidate)?;
         if let Some(known) = self.known.get(&name) {
-            return Ok(*known && {
-                self.current = candidate;
-                true
-            });
+            let known = *known;
+            if known {
+                self.go_on_from(candidate);
+            }
+            return Ok(known);
         }
         let Some(rate) = self.measure(&candidate)? else { return Ok(false) };
         let kept = rate.failed >= self.effort.needed;
@@ -148,9 +151,14 @@ impl<'a> Shrinker<'a> {
         (self.tell)(&tried);
         self.tried.push(tried);
         if kept {
-            self.current = candidate;
+            self.go_on_from(candidate);
         }
         Ok(kept)
+    }
+
+    fn go_on_from(&mut self, candidate: Schedule) {
+        self.chain.push(candidate.clone());
+        self.current = candidate;
     }
 
     /// Runs it as often as is needed to know.
@@ -171,6 +179,27 @@ impl<'a> Shrinker<'a> {
         }
         Ok(Some(rate))
     }
+}
+
+/// The smallest of the schedules that were kept which, measured anew, fails often enough: one of many candidates may have been
+/// kept by luck, and all that was made of it is then worth nothing. At worst it is the whole one, whose rate is known.
+///
+/// # Errors
+/// When a run could not take place.
+pub fn settle(
+    mut kept: Vec<Schedule>,
+    whole: Rate,
+    needed: u32,
+    mut measure: impl FnMut(&Schedule) -> anyhow::Result<Rate>,
+) -> anyhow::Result<Option<(Schedule, Rate)>> {
+    while kept.len() > 1 {
+        let Some(smallest) = kept.pop() else { break };
+        let rate = measure(&smallest)?;
+        if rate.failed >= needed {
+            return Ok(Some((smallest, rate)));
+        }
+    }
+    Ok(kept.pop().map(|first| (first, whole)))
 }
 
 #[cfg(test)]

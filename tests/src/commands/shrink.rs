@@ -18,7 +18,7 @@ use crate::progress::tell;
 use crate::report::{RunResults, Validity, Weight};
 use crate::runner::{RunOptions, run as run_once};
 use crate::schedule::{Draft, Schedule};
-use crate::shrink::{Effort, Rate, Shrinker, Tried, describe};
+use crate::shrink::{Effort, Rate, Shrinker, Tried, describe, settle};
 use crate::store::{RESULTS, SCHEDULE};
 
 const EXAMPLES: &str = "\
@@ -142,11 +142,17 @@ pub fn run(args: &ShrinkArgs) -> anyhow::Result<ExitCode> {
         Shrinker::new(start, effort, &mut trial, &mut tell_of).run()?
     };
     bench.go_on();
-    bench.keep_one = true;
-    let after = bench.rate(&found.schedule, args.attempts)?;
+    tell("measuring the smallest once more");
+    let again = |schedule: &Schedule| {
+        let rate = bench.rate(schedule, args.attempts)?;
+        tell(&format!("      fails in {rate}: {}", describe(schedule)));
+        Ok(rate)
+    };
+    let settled = settle(found.kept, before, effort.needed, again)?;
+    let (small, after) = settled.context("no schedule was kept")?;
     let (schedule, repro) = (folder.join(SCHEDULE), folder.join("repro.sh"));
-    write(&schedule, &format!("{}\n", serde_json::to_string_pretty(&found.schedule)?))?;
-    write(&repro, &script(&found.schedule, &kind, after))?;
+    write(&schedule, &format!("{}\n", serde_json::to_string_pretty(&small)?))?;
+    write(&repro, &script(&small, &kind, after))?;
     std::fs::set_permissions(&repro, std::fs::Permissions::from_mode(0o755))?;
     let answer = Answer {
         valid: if after.failed > 0 { Validity::False } else { Validity::Unknown },
@@ -154,9 +160,9 @@ pub fn run(args: &ShrinkArgs) -> anyhow::Result<ExitCode> {
         before,
         after,
         faults_before,
-        faults_after: found.schedule.faults().len(),
+        faults_after: small.faults().len(),
         size_before,
-        size_after: describe(&found.schedule),
+        size_after: describe(&small),
         runs: found.runs,
         complete: found.complete,
         schedule: &schedule,
@@ -167,7 +173,7 @@ pub fn run(args: &ShrinkArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         print_json(&answer)?
     } else {
-        print_text(&text(&answer, &found.schedule))?
+        print_text(&text(&answer, &small))?
     }
     Ok(ExitCode::from(answer.valid.exit_code()))
 }
@@ -210,15 +216,13 @@ struct Bench {
     kind: String,
     runtime: tokio::runtime::Runtime,
     stop: CancellationToken,
-    /// Whether one run that fails is kept.
-    keep_one: bool,
 }
 
 impl Bench {
     fn new(server: PathBuf, folder: PathBuf, kind: String) -> anyhow::Result<Bench> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let stop = CancellationToken::new();
-        Ok(Bench { server, folder, kind, runtime, stop, keep_one: false })
+        Ok(Bench { server, folder, kind, runtime, stop })
     }
 
     /// Whether a run of this schedule fails in the way that is looked for; `None` when it was interrupted.
@@ -245,10 +249,13 @@ impl Bench {
         Ok((!self.stop.is_cancelled()).then_some(fails))
     }
 
-    /// Keeps the run as `failing`, if it is the first that is worth it, or takes it away.
+    /// Keeps the run as `failing`, in place of an earlier one, or takes it away.
     fn put_away(&self, results: &RunResults, fails: bool) -> anyhow::Result<()> {
         let failing = self.folder.join("failing");
-        if fails && self.keep_one && !failing.exists() {
+        if fails {
+            if failing.exists() {
+                std::fs::remove_dir_all(&failing)?;
+            }
             std::fs::rename(&results.store, &failing)?;
         }
         // What has become of single runs, their links and folders, is of no use to anybody.

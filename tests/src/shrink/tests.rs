@@ -53,7 +53,7 @@ fn a_chancy_failure_shrinks_to_just_what_it_needs() {
         assert!(start.faults().len() > 10 && is_ill(&start), "seed {seed}");
         let mut trial = |schedule: &Schedule| Ok(Some(is_ill(schedule) && rng.random_ratio(2, 3)));
         let found = shrink(start, EFFORT, &mut trial);
-        let small = &found.schedule;
+        let small = found.kept.last().unwrap();
         assert!(found.complete && is_ill(small), "seed {seed}");
         assert_eq!(small.faults().len(), 2, "seed {seed}: {small:?}");
         assert_eq!(
@@ -80,8 +80,8 @@ fn a_chancy_failure_shrinks_to_just_what_it_needs() {
 #[test]
 fn what_fails_without_any_fault_loses_all_of_them() {
     let found = shrink(minute(3), EFFORT, &mut |_: &Schedule| Ok(Some(true)));
-    assert!(found.schedule.faults().is_empty());
-    assert_eq!((found.schedule.nodes, found.schedule.time_limit_ms), (1, 1_000));
+    assert!(found.kept.last().unwrap().faults().is_empty());
+    assert_eq!((found.kept.last().unwrap().nodes, found.kept.last().unwrap().time_limit_ms), (1, 1_000));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_candidate_that_fails_too_seldom_is_not_kept() {
     };
     let found = shrink(minute(5), effort, &mut trial);
     let kinds: Vec<&str> =
-        found.schedule.faults().iter().map(|planned| planned.fault.kind().name()).collect();
+        found.kept.last().unwrap().faults().iter().map(|planned| planned.fault.kind().name()).collect();
     assert!(kinds.len() == 2 && kinds.contains(&"kill") && kinds.contains(&"pause"), "{kinds:?}");
 }
 
@@ -103,14 +103,28 @@ fn a_candidate_that_fails_too_seldom_is_not_kept() {
 fn when_the_runs_are_used_up_or_it_is_stopped_the_best_so_far_remains() {
     let effort = Effort { most_runs: 40, ..EFFORT };
     let found = shrink(minute(2), effort, &mut |schedule: &Schedule| Ok(Some(is_ill(schedule))));
-    assert!(!found.complete && found.runs == 40 && is_ill(&found.schedule), "{}", found.runs);
+    assert!(!found.complete && found.runs == 40 && is_ill(&found.kept.last().unwrap()), "{}", found.runs);
     let mut left = 5;
     let mut trial = |schedule: &Schedule| {
         left -= 1;
         Ok((left > 0).then(|| is_ill(schedule)))
     };
     let found = shrink(minute(2), EFFORT, &mut trial);
-    assert!(!found.complete && is_ill(&found.schedule));
+    assert!(!found.complete && is_ill(&found.kept.last().unwrap()));
+}
+
+#[test]
+fn what_was_kept_by_luck_is_given_up_for_the_last_one_that_still_fails() {
+    let kept: Vec<Schedule> = (1..=5).map(|seed| Schedule { seed, ..minute(1) }).collect();
+    let whole = Rate { failed: 3, runs: 4 };
+    let settled = |good: u64| {
+        let measure =
+            |schedule: &Schedule| Ok(Rate { failed: u32::from(schedule.seed <= good) * 2, runs: 4 });
+        settle(kept.clone(), whole, 2, measure).unwrap().map(|(schedule, rate)| (schedule.seed, rate.failed))
+    };
+    assert_eq!(settled(5), Some((5, 2)));
+    assert_eq!(settled(3), Some((3, 2)));
+    assert_eq!(settled(0), Some((1, 3)), "the whole one, as it was measured");
 }
 
 #[test]
@@ -125,9 +139,9 @@ fn combinators_shrink_too() {
     let start = Schedule { plan, ..minute(1) };
     let mut trial = |schedule: &Schedule| Ok(Some(has(schedule, "kill", 1)));
     let found = shrink(start, EFFORT, &mut trial);
-    let faults: Vec<&Planned> = found.schedule.faults();
+    let faults: Vec<&Planned> = found.kept.last().unwrap().faults();
     assert_eq!(faults.len(), 1);
     assert!(matches!(&faults[0].fault, Fault::Kill(kill) if kill.0 == Victims::Random(1)), "{faults:?}");
-    let text = serde_json::to_string(&found.schedule.plan).unwrap();
+    let text = serde_json::to_string(&found.kept.last().unwrap().plan).unwrap();
     assert!(!text.contains("flip-flop") && !text.contains("until"), "{text}");
 }
