@@ -279,3 +279,34 @@ fn refute<S: Specification>(
         Decision::Undecided(..) => nothing,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    /// If it did not, this would never end.
+    #[test]
+    fn the_loser_of_a_race_stops() {
+        let budget = Budget::new(&Limits { time: std::time::Duration::MAX, ..Limits::default() });
+        let wins = |_: &Budget| Decision::Legal(Vec::new());
+        let loses = |budget: &Budget| {
+            loop {
+                if let Err(reason) = budget.check() {
+                    return Decision::Undecided(reason, Progress::default());
+                }
+                thread::yield_now();
+            }
+        };
+        for decision in [race(&budget, &wins, &loses), race(&budget, &loses, &wins)] {
+            assert!(matches!(decision, Decision::Legal(_)), "{decision:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault of ours")]
+    fn a_racer_that_panics_has_not_just_lost() {
+        let budget = Budget::new(&Limits::default());
+        race(&budget, &|_| Decision::Legal(Vec::new()), &|_| panic!("a fault of ours"));
+    }
+}

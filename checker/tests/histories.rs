@@ -35,6 +35,10 @@ fn what_is_malformed_is_refused_with_line_column_and_what_was_expected() {
         ("", "h:1:1: no events: expected a history, found an empty file"),
         ("  ; nothing\n", "h:1:1: no events"),
         ("<html>", "h:1:1: expected a history: EDN, JSON lines or Jepsen's log lines, found `<`"),
+        (
+            "\u{feff}{}",
+            "h:1:1: expected a history: EDN, JSON lines or Jepsen's log lines, found a byte order mark",
+        ),
         // JSON lines
         ("{\"process\":0", "h:1:13: expected `,` or `}`, found the end of the line"),
         ("{\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n{\"process\":", "h:2:12: expected a value"),

@@ -180,7 +180,12 @@ pub(super) fn detect(head: &[u8]) -> Result<Format, Misread> {
                 let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
                 let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() as u64 + 1;
                 let expected = "a history: EDN, JSON lines or Jepsen's log lines";
-                return Err(Problem::syntax(expected, super::text::shown(Some(*byte))).at(line, column));
+                let found = match rest {
+                    [0x1f, 0x8b, ..] => "a gzip file: unpack it first".to_owned(),
+                    [0xef, 0xbb, 0xbf, ..] => "a byte order mark: remove it first".to_owned(),
+                    _ => super::text::shown(Some(*byte)),
+                };
+                return Err(Problem::syntax(expected, found).at(line, column));
             }
         }
     }

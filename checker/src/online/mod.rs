@@ -174,8 +174,9 @@ struct Watcher<S: Specification> {
     by_key: FxHashMap<Value, usize>,
     /// Part and call of each operation that has not ended.
     open: FxHashMap<u32, (usize, u32)>,
-    /// Bytes that the history holds.
+    /// Bytes that the history holds, and of how many of its operations.
     taken: usize,
+    counted: u32,
     fresh: Vec<usize>,
     refuted: Option<(usize, Refutation)>,
     unknown: Vec<(usize, Stopped, Progress)>,
@@ -189,6 +190,7 @@ impl<S: Specification> Watcher<S> {
             by_key: FxHashMap::default(),
             open: FxHashMap::default(),
             taken: 0,
+            counted: 0,
             fresh: Vec::new(),
             refuted: None,
             unknown: Vec::new(),
@@ -261,7 +263,11 @@ impl<S: Specification + Send> Watch for Watcher<S> {
     fn take(&mut self, history: &History, changed: &[u32]) -> Result<(), CheckError> {
         for at in changed {
             let Some(operation) = history.operations.get(*at as usize) else { continue };
-            self.taken += size_of::<Operation>() + operation.input.memory() + operation.output.memory();
+            if *at >= self.counted {
+                self.counted = at + 1;
+                self.taken += size_of::<Operation>() + operation.input.memory();
+            }
+            self.taken += operation.output.memory();
             self.take_one(*at, operation)
                 .map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
         }

@@ -194,8 +194,11 @@ impl<S: Specification> Part<S> {
             self.order.push(*id);
             // The validator has done the same.
             let _ = spec.advance(&mut state, op);
-            if let Some(Access::Write(next) | Access::Cas(_, next)) = spec.access(op) {
-                value = Some(next.clone());
+            match spec.access(op) {
+                Some(Access::Write(next) | Access::Cas(_, next)) => value = Some(next.clone()),
+                Some(Access::Read(_) | Access::Differs(_)) => {}
+                // What comes may be a register again, but nobody knows with which value.
+                None => value = None,
             }
             let left = order.len() - done - 1;
             if worth(left) && spec.weight(&state) <= HEAVY {

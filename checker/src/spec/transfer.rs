@@ -12,7 +12,8 @@ pub enum Transfer {
     Take(Value),
     /// Found nothing to take.
     Nothing,
-    /// Took whatever was there, if anything; the answer was lost.
+    /// Took whatever was there, if anything; the answer was lost. (For Knossos it took nil, which no queue holds, and so never
+    /// happened: what it took is then missed.)
     Unknown,
 }
 
