@@ -41,19 +41,13 @@ const CAMPAIGNS: &[Campaign] = &[
     READ_WITHOUT_QUORUM,
     Campaign {
         mutant: "read-before-own-commit",
-        args: &[
-            "--nodes=3",
-            "--time-limit=10s",
-            "--nemesis=kill-leader,isolate,transfer",
-            "--rate=600",
-            "--no-trace",
-        ],
-        plan: None,
+        args: &["--rate=600", "--no-trace"],
+        plan: Some("transfers.json"),
     },
     Campaign {
         mutant: "apply-before-persist",
-        args: &["--nodes=1", "--time-limit=8s", "--nemesis=kill", "--rate=1000", "--no-trace"],
-        plan: None,
+        args: &["--rate=1000", "--no-trace"],
+        plan: Some("kills-of-one.json"),
     },
     Campaign {
         mutant: "ack-before-fsync",

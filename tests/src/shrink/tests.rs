@@ -103,14 +103,14 @@ fn a_candidate_that_fails_too_seldom_is_not_kept() {
 fn when_the_runs_are_used_up_or_it_is_stopped_the_best_so_far_remains() {
     let effort = Effort { most_runs: 40, ..EFFORT };
     let found = shrink(minute(2), effort, &mut |schedule: &Schedule| Ok(Some(is_ill(schedule))));
-    assert!(!found.complete && found.runs == 40 && is_ill(&found.kept.last().unwrap()), "{}", found.runs);
+    assert!(!found.complete && found.runs == 40 && is_ill(found.kept.last().unwrap()), "{}", found.runs);
     let mut left = 5;
     let mut trial = |schedule: &Schedule| {
         left -= 1;
         Ok((left > 0).then(|| is_ill(schedule)))
     };
     let found = shrink(minute(2), EFFORT, &mut trial);
-    assert!(!found.complete && is_ill(&found.kept.last().unwrap()));
+    assert!(!found.complete && is_ill(found.kept.last().unwrap()));
 }
 
 #[test]
