@@ -263,6 +263,8 @@ async fn servers_asked_to_end_do_so_in_order_and_come_back() {
     let effect = under(Graceful(Victims::All), &cluster, &on(&[1, 2, 3]), async || {
         for node in cluster.nodes() {
             assert_eq!((node.pid().await, node.unclean()), (None, None), "n{}", node.id());
+            let log = std::fs::read_to_string(node.log()).unwrap();
+            assert!(log.contains("stopped"), "n{} did not end in order:\n{log}", node.id());
         }
     })
     .await;
