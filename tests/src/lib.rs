@@ -19,6 +19,8 @@
 //!   small. [`generator`]: the operations, from the seed, too.
 //! * [`cluster`] and [`link`]: processes and the network between them. [`nemesis`] breaks both, by the schedule; how, stands
 //!   in [`faults`], one file for each family.
+//! * [`disk`]: a file system of ours that fails under a server. [`clock`]: what a server is told of the time. [`doctor`]: which
+//!   faults this machine can do.
 //! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order
 //!   that can be believed; [`stats`] counts them.
 //! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything. [`effort`]
@@ -40,8 +42,9 @@
 //!
 //! * The seed fixes the faults' plan and each worker's operations, not how the kernel schedules processes: the same seed
 //!   makes the same trouble, not the same history.
-//! * Faults are those that need no root: signals, and cuts and delays in the proxies. No packet loss inside a TCP stream, no
-//!   clock changes, no disk faults; SIGKILL loses what a process had in memory, never what the kernel had been given.
+//! * A kill loses what a process had in memory, never what the kernel had been given; a power failure on a fault disk does, of
+//!   files, not of the machine's own memory.
+//! * Wrong clocks are what the C library tells: a program that asks the kernel past it (Go) sees the right ones.
 //! * Clients talk to servers directly: links between clients and servers are not cut.
 //! * One workload: reads, writes and compare-and-sets on a few keys. One system under test: `kv-server`.
 //! * Membership is fixed.

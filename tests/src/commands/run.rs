@@ -33,7 +33,9 @@ Examples:
 
 Faults for --nemesis: of processes: kill, crash-loop, graceful, rolling, pause, slow-process, descriptors, memory, at-rest
 (damaged files), and by name only upgrade (needs --server-also); of links: partition, latency, bandwidth, resets,
-slow-accept, frames (lost, duplicated, reordered, corrupted); and what the cluster is asked for: transfer (of leadership),
+slow-accept, frames (lost, duplicated, reordered, corrupted); of disks: power (what was not synced is lost), disk-error,
+disk-slow, and by name only disk-lie, disk-flip; of clocks: clock-jump, clock-drift, clock-strobe, monotonic-jump
+(`plumbline doctor` says which of these this machine can do); and what the cluster is asked for: transfer (of leadership),
 compact (snapshots), members (one leaves and comes back); or single ways of them, such as kill-leader or halves (a name
 that does not exist makes it list them); all, none.
 Results are left in store/<test>/<time>/, with store/latest beside them.
