@@ -19,7 +19,7 @@ pub(super) fn examine() -> Vec<Examined> {
     vec![
         Examined::new("ports", "ports of our own on loopback", ports()),
         Examined::new("signals", "processes that are stopped, continued and killed", signals()),
-        Examined::new("descriptors", "open files for proxies and clients", descriptors()),
+        Examined::new("open-files", "file descriptors for proxies and clients", descriptors()),
         Examined::new("fault-disk", "a file system of our own, by FUSE", missing(disk::trial())),
         Examined::new("clock-shim", "a library that changes what programs are told of the time", {
             missing(clock::trial())
