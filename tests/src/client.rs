@@ -7,202 +7,178 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::generator::{Action, Generator, Operation, Seen, key_name};
+use crate::generator::{Op, Station, key_name};
 use crate::recorder::{Completion, Recorder};
 use crate::stats::Stats;
-use crate::system::{AnySystem, Client, ClientSettings, Failed};
+use crate::system::{AnySystem, Client, ClientSettings};
+use crate::workload::{Actor, Outcome, Workload, unsure};
 
 /// Beyond its own limit a client library gets this long to return before it is given up.
 const GRACE: Duration = Duration::from_secs(1);
-/// The pause between two tries of a final read.
+/// The pause between two tries of what is done at the end.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// How many keys are looked at at the same time at the end.
+const FINAL_READERS: usize = 64;
 
-/// What all workers of a run share.
-#[derive(Debug)]
-pub struct Workload {
-    /// The system under test.
-    pub system: AnySystem,
-    /// Where the servers listen for clients.
-    pub endpoints: Vec<SocketAddr>,
-    /// How long a client tries before it gives up on an operation.
-    pub op_timeout: Duration,
+/// What the workers are to do.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The workload.
+    pub workload: Arc<dyn Workload>,
+    /// The run's seed.
+    pub seed: u64,
     /// The number of workers.
     pub workers: u64,
-    /// Each worker's mean pause between two operations.
-    pub mean_pause: Duration,
-    /// Where the history goes.
-    pub recorder: Arc<Recorder>,
-    /// Where the counts go.
-    pub stats: Arc<Stats>,
-    /// The values last seen.
-    pub seen: Seen,
+    /// Keys in use at a time.
+    pub keys: usize,
+    /// After so many of its operations a worker goes on to fresh keys; 0: never.
+    pub rotate: u64,
+    /// Operations per second, all workers together.
+    pub rate: u64,
+    /// How long a client tries before it gives up on an operation.
+    pub op_timeout: Duration,
+}
+
+/// All workers of a run, and what they share.
+#[derive(Debug)]
+pub struct Crew {
+    system: AnySystem,
+    /// Where the servers listen for clients.
+    endpoints: Vec<SocketAddr>,
+    load: Load,
+    recorder: Arc<Recorder>,
+    stats: Arc<Stats>,
     next_process: AtomicU64,
+    /// As many keys have been in use so far.
+    keys_used: AtomicUsize,
 }
 
-/// What came of one operation: what to record, and why it did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Outcome {
-    completion: Completion,
-    error: Option<String>,
-}
-
-impl Workload {
-    /// A workload whose workers together aim at `rate` operations per second.
+impl Crew {
+    /// Workers for this system.
     #[must_use]
     pub fn new(
         system: AnySystem,
-        (endpoints, op_timeout): (Vec<SocketAddr>, Duration),
-        workers: u64,
-        rate: u64,
-        keys: usize,
+        endpoints: Vec<SocketAddr>,
+        load: Load,
         recorder: Arc<Recorder>,
         stats: Arc<Stats>,
-    ) -> Workload {
-        let mean_pause = Duration::from_secs_f64(workers as f64 / rate.max(1) as f64);
-        let seen = Seen::new(keys);
-        let next_process = AtomicU64::new(workers);
-        Workload { system, endpoints, op_timeout, workers, mean_pause, recorder, stats, seen, next_process }
+    ) -> Crew {
+        let (next_process, keys_used) = (AtomicU64::new(load.workers), AtomicUsize::new(load.keys));
+        Crew { system, endpoints, load, recorder, stats, next_process, keys_used }
     }
 
     /// Performs one worker's operations until `stop`; the one under way is finished.
     ///
     /// # Errors
     /// When the history cannot be written.
-    pub async fn work(
-        &self,
-        worker: u64,
-        mut generator: Generator,
-        stop: CancellationToken,
-    ) -> anyhow::Result<()> {
+    pub async fn work(&self, worker: u64, stop: CancellationToken) -> anyhow::Result<()> {
+        let mean_pause = Duration::from_secs_f64(self.load.workers as f64 / self.load.rate.max(1) as f64);
+        let mut actor = self.actor(worker);
         let mut process = worker;
-        let mut session = self.session(worker);
+        let mut client = self.client(process);
         let mut due = Instant::now();
         loop {
-            let (operation, pause) = generator.next(&self.seen);
+            let (op, pause) = actor.next();
             // Arrivals are planned from the last one's plan, so that a slow answer does not thin out the load; but a
             // backlog is not caught up in a burst.
-            due = (due + self.mean_pause.mul_f64(pause)).max(Instant::now());
+            due = (due + mean_pause.mul_f64(pause)).max(Instant::now());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(due) => {}
             }
-            if self.perform(process, &mut session, &operation).await? == Completion::Info {
-                process += self.workers;
+            self.keys_used.fetch_max(op.key + 1, Ordering::Relaxed);
+            let outcome = self.perform(process, &mut *actor, &mut *client, &op).await?;
+            if outcome.completion == Completion::Info {
+                process += self.load.workers;
                 self.next_process.fetch_max(process + 1, Ordering::Relaxed);
-                session = self.session(process);
+                client = self.client(process);
             }
         }
     }
 
-    /// Reads every key once more through fresh clients, trying again until `deadline`. Returns the keys that could not be
-    /// read.
+    /// Does to every key what the workload does at the end, through fresh clients, trying again until `deadline`. Returns the
+    /// keys for which it did not succeed.
     ///
     /// # Errors
     /// When the history cannot be written.
-    pub async fn final_reads(&self, keys: usize, deadline: Instant) -> anyhow::Result<Vec<String>> {
-        let first = self.next_process.load(Ordering::Relaxed).next_multiple_of(self.workers);
-        let reads = (0..keys).map(|key| async move {
-            let operation = Operation { key, action: Action::Read };
-            let process = first + key as u64;
-            loop {
-                let mut session = self.session(process);
-                if matches!(self.perform(process, &mut session, &operation).await?, Completion::Ok(_)) {
-                    return anyhow::Ok(None);
-                }
-                if Instant::now() >= deadline {
-                    return Ok(Some(key_name(key)));
-                }
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
-        });
-        let unread: Vec<Option<String>> = futures::future::try_join_all(reads).await?;
-        Ok(unread.into_iter().flatten().collect())
+    pub async fn final_reads(&self, deadline: Instant) -> anyhow::Result<Vec<String>> {
+        let first = self.next_process.load(Ordering::Relaxed).next_multiple_of(self.load.workers.max(1));
+        let keys = self.keys_used.load(Ordering::Relaxed);
+        let reads = (0..keys).map(|key| self.finish(key, first + key as u64, keys as u64, deadline));
+        let unread: Vec<anyhow::Result<Option<String>>> =
+            futures::stream::iter(reads).buffered(FINAL_READERS).collect().await;
+        unread.into_iter().filter_map(Result::transpose).collect()
     }
 
-    fn session(&self, turn: u64) -> Box<dyn Client> {
-        let settings =
-            ClientSettings { endpoints: self.endpoints.clone(), turn, op_timeout: self.op_timeout };
-        self.system.client(&settings)
+    /// What is done at the end to one key; its name, if that did not succeed.
+    async fn finish(
+        &self,
+        key: usize,
+        mut process: u64,
+        stride: u64,
+        deadline: Instant,
+    ) -> anyhow::Result<Option<String>> {
+        let op = self.load.workload.last(key);
+        let mut actor = self.actor(process);
+        let mut client = self.client(process);
+        loop {
+            let outcome = self.perform(process, &mut *actor, &mut *client, &op).await?;
+            if self.load.workload.is_last(&outcome) {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline {
+                return Ok(Some(key_name(key)));
+            }
+            match outcome.completion {
+                Completion::Ok => continue,
+                Completion::Fail => {}
+                Completion::Info => process += stride,
+            }
+            client = self.client(process);
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    fn actor(&self, worker: u64) -> Box<dyn Actor> {
+        let Load { seed, workers, keys, rotate, op_timeout, .. } = self.load;
+        self.load.workload.actor(Station { seed, worker, workers, keys, rotate }, op_timeout)
+    }
+
+    fn client(&self, turn: u64) -> Box<dyn Client> {
+        let endpoints = self.endpoints.clone();
+        self.system.client(&ClientSettings { endpoints, turn, op_timeout: self.load.op_timeout })
     }
 
     async fn perform(
         &self,
         process: u64,
-        session: &mut Box<dyn Client>,
-        operation: &Operation,
-    ) -> anyhow::Result<Completion> {
+        actor: &mut dyn Actor,
+        client: &mut dyn Client,
+        op: &Op,
+    ) -> anyhow::Result<Outcome> {
         let origin = self.recorder.origin();
         let from = origin.elapsed();
-        self.recorder.invoke(process, operation)?;
-        let answer =
-            tokio::time::timeout(self.op_timeout + GRACE, perform(session.as_mut(), operation)).await;
+        self.recorder.invoke(process, op)?;
+        let limit = self.load.op_timeout + GRACE;
+        let answer = tokio::time::timeout(limit, actor.perform(client, op)).await;
         let outcome = answer.unwrap_or_else(|_| Outcome {
-            completion: unsure(operation.action),
+            completion: unsure(&*self.load.workload, op),
+            value: None,
             error: Some("the client library did not return in time".to_owned()),
         });
-        self.recorder.complete(process, operation, outcome.completion, outcome.error.as_deref())?;
-        self.stats.note(operation.action.name(), outcome.completion, from, origin.elapsed(), outcome.error);
-        if let Completion::Ok(seen) = outcome.completion {
-            let value = match operation.action {
-                Action::Read => seen,
-                Action::Write(value) | Action::Cas(_, value) => Some(value),
-            };
-            self.seen.note(operation.key, value);
-        }
-        Ok(outcome.completion)
+        let Outcome { completion, value, error } = outcome.clone();
+        self.recorder.complete(process, op, completion, value, error.as_deref())?;
+        self.stats.note(op.f, completion, from, origin.elapsed(), error);
+        Ok(outcome)
     }
-}
-
-/// What an operation without an answer is: a read without effect is a failure, anything else may have happened.
-fn unsure(action: Action) -> Completion {
-    match action {
-        Action::Read => Completion::Fail,
-        Action::Write(_) | Action::Cas(..) => Completion::Info,
-    }
-}
-
-async fn perform(client: &mut dyn Client, operation: &Operation) -> Outcome {
-    let key = key_name(operation.key);
-    match operation.action {
-        Action::Read => match client.get(&key).await {
-            Ok(seen) => match seen.map(|seen| number(&seen)).transpose() {
-                Ok(seen) => Outcome { completion: Completion::Ok(seen), error: None },
-                Err(text) => Outcome { completion: Completion::Ok(Some(NOBODY_WROTE)), error: Some(text) },
-            },
-            Err(failed) => Outcome { completion: Completion::Fail, error: Some(failed.why) },
-        },
-        Action::Write(value) => match client.put(&key, &value.to_string()).await {
-            Ok(()) => Outcome { completion: Completion::Ok(None), error: None },
-            Err(failed) => not_done(failed),
-        },
-        Action::Cas(from, to) => {
-            let from = from.map(|from| from.to_string());
-            match client.cas(&key, from.as_deref(), &to.to_string()).await {
-                Ok(true) => Outcome { completion: Completion::Ok(None), error: None },
-                Ok(false) => Outcome { completion: Completion::Fail, error: None },
-                Err(failed) => not_done(failed),
-            }
-        }
-    }
-}
-
-/// What a read is recorded to have seen that returned something no client ever writes: the checker refuses it.
-const NOBODY_WROTE: i64 = i64::MIN;
-
-fn number(value: &str) -> Result<i64, String> {
-    value.parse().map_err(|_| format!("read what nobody wrote: {value:?}"))
-}
-
-fn not_done(failed: Failed) -> Outcome {
-    let completion = if failed.certain { Completion::Fail } else { Completion::Info };
-    Outcome { completion, error: Some(failed.why) }
 }
 
 #[cfg(test)]
@@ -221,7 +197,7 @@ mod tests {
 
     struct Setup {
         folder: tempfile::TempDir,
-        workload: Arc<Workload>,
+        crew: Arc<Crew>,
     }
 
     impl Setup {
@@ -229,16 +205,18 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let recorder =
                 Recorder::create(&folder.path().join("h.jsonl"), &folder.path().join("h.edn")).unwrap();
-            let workload = Workload::new(
-                Arc::new(crate::system::KvServer),
-                (vec![endpoint], Duration::from_millis(50)),
-                3,
-                1_000,
-                2,
-                Arc::new(recorder),
-                Arc::default(),
-            );
-            Setup { folder, workload: Arc::new(workload) }
+            let load = Load {
+                workload: crate::workload::named("map").unwrap(),
+                seed: 5,
+                workers: 3,
+                keys: 2,
+                rotate: 0,
+                rate: 1_000,
+                op_timeout: Duration::from_millis(50),
+            };
+            let system = Arc::new(crate::system::KvServer);
+            let crew = Crew::new(system, vec![endpoint], load, Arc::new(recorder), Arc::default());
+            Setup { folder, crew: Arc::new(crew) }
         }
 
         fn history(&self) -> PathBuf {
@@ -251,9 +229,8 @@ mod tests {
         }
 
         fn work(&self, worker: u64, stop: &CancellationToken) -> tokio::task::JoinHandle<anyhow::Result<()>> {
-            let (workload, stop) = (Arc::clone(&self.workload), stop.clone());
-            let generator = Generator::new(5, worker, 3, 2);
-            tokio::spawn(async move { workload.work(worker, generator, stop).await })
+            let (crew, stop) = (Arc::clone(&self.crew), stop.clone());
+            tokio::spawn(async move { crew.work(worker, stop).await })
         }
     }
 
@@ -329,14 +306,5 @@ mod tests {
             let before = last.insert(process, kind);
             assert_ne!(before.as_deref(), Some("info"), "process {process} came back: {event}");
         }
-    }
-
-    #[test]
-    fn without_an_answer_only_a_read_is_known_not_to_have_happened() {
-        assert_eq!(unsure(Action::Read), Completion::Fail);
-        assert_eq!(unsure(Action::Write(1)), Completion::Info);
-        assert_eq!(unsure(Action::Cas(None, 1)), Completion::Info);
-        assert_eq!(number("17"), Ok(17));
-        assert!(number("junk").is_err());
     }
 }

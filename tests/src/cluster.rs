@@ -45,7 +45,7 @@ use crate::clock::{self, ClockFile};
 use crate::disk::FaultDisk;
 use crate::link::{Link, Traffic};
 use crate::schedule::{LinkId, NodeId, all_links};
-use crate::system::{AnySystem, Seat};
+use crate::system::{AnySystem, Capability, Seat};
 use crate::traces::TRACE_FILE;
 
 /// The most servers a cluster may have; [`PortBlock`] has room for them.
@@ -227,6 +227,7 @@ impl Cluster {
         let ports = PortBlock::claim(2 * options.nodes)?;
         let peer_address = |id: NodeId| ports.address(2 * (id - 1));
         let system = &options.system;
+        let is_direct = options.direct || !system.capabilities().contains(&Capability::Links);
         let second = u64::from(!system.has_one_port());
         let client_address = |id: NodeId| ports.address(2 * (id - 1) + second);
         let mut links = BTreeMap::new();
@@ -245,7 +246,7 @@ impl Cluster {
             };
             let links = links.iter().filter(|(link, _)| link.from == id);
             let peers = links.map(|(link, proxy)| {
-                (link.to, if options.direct { peer_address(link.to) } else { proxy.address() })
+                (link.to, if is_direct { peer_address(link.to) } else { proxy.address() })
             });
             let seat = Seat {
                 id,

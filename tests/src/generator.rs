@@ -1,48 +1,27 @@
-//! What the clients do: an endless stream of operations for each, drawn from the seed.
+//! What the clients draw from the seed: an endless stream for each worker, of its own.
 //!
-//! Every value written is written once in a run, by anyone (`number × workers + worker`), so that a read names the very
-//! write it saw, and a stale read cannot hide behind an equal value. Which operation, key and value comes next depends on
-//! the seed and the worker alone; only what a compare-and-set *expects* comes from what the clients have seen, because one
-//! that expects a random value never succeeds and tests nothing.
-
-use std::sync::Mutex;
+//! Which operation, key and value comes next depends on the seed and the worker alone, never on what the servers answer or
+//! which faults there are: a fault taken away leaves the operations as they were. Every number that a worker gives out is
+//! given out once in a run, by anyone (`number × workers + worker`), so that a read names the very write it saw, and a stale
+//! read cannot hide behind an equal value.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use checker::Value;
+
 /// The streams of the seed from this one on belong to the workers, one each; [`crate::schedule`] has an earlier one.
 const FIRST_WORKER_STREAM: u64 = 1_000;
 
-/// One operation on one key. Values are integers; `None` is the absence of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// The key's number.
+/// One operation, as it is recorded when it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// What is done: `read`, `write`, …
+    pub f: &'static str,
+    /// The number of the key that it is done to.
     pub key: usize,
-    /// What is done to it.
-    pub action: Action,
-}
-
-/// What an operation does to its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Asks for the value.
-    Read,
-    /// Puts a value.
-    Write(i64),
-    /// Puts a value if the present one is as expected.
-    Cas(Option<i64>, i64),
-}
-
-impl Action {
-    /// The name in histories and results.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Action::Read => "read",
-            Action::Write(_) => "write",
-            Action::Cas(..) => "cas",
-        }
-    }
+    /// With what.
+    pub value: Value,
 }
 
 /// A key's name, in histories and in the store under test.
@@ -51,95 +30,78 @@ pub fn key_name(key: usize) -> String {
     format!("k{key}")
 }
 
-/// How many of 100 operations are of which sort; the rest are compare-and-sets.
+/// Where a worker sits: what its operations follow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mix {
-    /// Reads in 100.
-    pub reads: u32,
-    /// Writes in 100.
-    pub writes: u32,
+pub struct Station {
+    /// The run's seed.
+    pub seed: u64,
+    /// The worker, from 0.
+    pub worker: u64,
+    /// How many workers there are.
+    pub workers: u64,
+    /// How many keys are in use at a time.
+    pub keys: usize,
+    /// After so many of its operations a worker goes on to fresh keys; never, if 0.
+    pub rotate: u64,
 }
 
-impl Mix {
-    /// The mix of one worker: every third only reads, the others mostly write.
+impl Station {
+    /// Whether this worker only reads: every third does.
     ///
     /// A client that also writes soon hangs in a write to a leader that has lost its followers, and then asks somebody else.
     /// Only one that just reads stays with such a leader, and shows whether it serves what it should no longer serve.
     #[must_use]
-    pub fn of(worker: u64) -> Mix {
-        if worker % 3 == 2 { Mix { reads: 100, writes: 0 } } else { Mix { reads: 20, writes: 45 } }
+    pub fn only_reads(&self) -> bool {
+        self.worker % 3 == 2
     }
 }
 
-/// The operations of one worker.
+/// What is drawn for one operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    /// How long to wait before it as a multiple of the mean pause: exponentially distributed (as independent arrivals are),
+    /// but at most five times the mean.
+    pub pause: f64,
+    /// The key.
+    pub key: usize,
+    /// From 0 to 99: decides what is done.
+    pub dice: u32,
+    /// A number that nobody else has.
+    pub unique: i64,
+}
+
+/// The stream of one worker.
 #[derive(Clone, Debug)]
-pub struct Generator {
+pub struct Stream {
     rng: ChaCha8Rng,
-    worker: u64,
-    workers: u64,
-    keys: usize,
-    mix: Mix,
+    station: Station,
     number: u64,
 }
 
-impl Generator {
-    /// The stream of `worker` of `workers`, over `keys` keys (at least one), with the worker's own mix.
+impl Stream {
+    /// The stream of this worker.
     #[must_use]
-    pub fn new(seed: u64, worker: u64, workers: u64, keys: usize) -> Generator {
-        Generator::with_mix(seed, worker, workers, keys, Mix::of(worker))
+    pub fn new(station: Station) -> Stream {
+        let mut rng = ChaCha8Rng::seed_from_u64(station.seed);
+        rng.set_stream(FIRST_WORKER_STREAM + station.worker);
+        Stream { rng, station: Station { keys: station.keys.max(1), ..station }, number: 0 }
     }
 
-    fn with_mix(seed: u64, worker: u64, workers: u64, keys: usize, mix: Mix) -> Generator {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(FIRST_WORKER_STREAM + worker);
-        Generator { rng, worker, workers, keys: keys.max(1), mix, number: 0 }
-    }
-
-    /// The next operation, and how long to wait before it as a multiple of the mean pause: exponentially distributed
-    /// (as independent arrivals are), but at most five times the mean.
-    pub fn next(&mut self, seen: &Seen) -> (Operation, f64) {
+    /// Draws what one operation needs.
+    pub fn draw(&mut self) -> Draw {
+        let Station { worker, workers, keys, rotate, .. } = self.station;
         let pause = (-(1.0 - self.rng.random::<f64>()).ln()).min(5.0);
-        let key = self.rng.random_range(0..self.keys);
+        let era = usize::try_from(self.number.checked_div(rotate).unwrap_or(0)).unwrap_or(0);
+        let key = era * keys + self.rng.random_range(0..keys);
         let dice = self.rng.random_range(0..100);
-        let value = i64::try_from(self.number * self.workers + self.worker).unwrap_or(i64::MAX);
+        let unique = i64::try_from(self.number * workers + worker).unwrap_or(i64::MAX);
         self.number += 1;
-        let action = if dice < self.mix.reads {
-            Action::Read
-        } else if dice < self.mix.reads + self.mix.writes {
-            Action::Write(value)
-        } else {
-            Action::Cas(seen.last(key), value)
-        };
-        (Operation { key, action }, pause)
-    }
-}
-
-/// The value each key was last seen with by any client: a good guess at what it has now.
-#[derive(Debug)]
-pub struct Seen {
-    values: Mutex<Vec<Option<i64>>>,
-}
-
-impl Seen {
-    /// Nothing seen yet.
-    #[must_use]
-    pub fn new(keys: usize) -> Seen {
-        Seen { values: Mutex::new(vec![None; keys]) }
+        Draw { pause, key, dice, unique }
     }
 
-    /// The last value seen.
-    #[must_use]
-    pub fn last(&self, key: usize) -> Option<i64> {
-        let values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        values.get(key).copied().flatten()
-    }
-
-    /// Remembers a value seen.
-    pub fn note(&self, key: usize, value: Option<i64>) {
-        let mut values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(slot) = values.get_mut(key) {
-            *slot = value;
-        }
+    /// One more number, below `limit` (at least 1).
+    pub fn below(&mut self, limit: i64) -> i64 {
+        self.rng.random_range(0..limit.max(1))
     }
 }
 
@@ -148,12 +110,15 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    pub(super) fn station(seed: u64, worker: u64) -> Station {
+        Station { seed, worker, workers: 10, keys: 5, rotate: 0 }
+    }
+
     #[test]
-    fn a_worker_s_operations_depend_on_seed_and_worker_alone() {
-        let seen = Seen::new(5);
+    fn what_a_worker_draws_depends_on_seed_and_worker_alone() {
         let run = |seed, worker| {
-            let mut generator = Generator::new(seed, worker, 10, 5);
-            (0..100).map(|_| generator.next(&seen).0).collect::<Vec<_>>()
+            let mut stream = Stream::new(station(seed, worker));
+            (0..100).map(|_| stream.draw()).collect::<Vec<_>>()
         };
         assert_eq!(run(1, 3), run(1, 3));
         assert_ne!(run(1, 3), run(1, 4));
@@ -161,29 +126,25 @@ mod tests {
     }
 
     #[test]
-    fn no_value_is_written_twice_and_every_sort_of_operation_comes_up() {
-        let seen = Seen::new(5);
-        let mut values = HashSet::new();
-        let mut sorts = HashSet::new();
+    fn no_number_is_given_out_twice_and_pauses_have_bounds() {
+        let mut numbers = HashSet::new();
         for worker in 0..10 {
-            let mut generator = Generator::new(9, worker, 10, 5);
+            let mut stream = Stream::new(station(9, worker));
             for _ in 0..200 {
-                let (operation, pause) = generator.next(&seen);
-                sorts.insert(operation.action.name());
-                assert!((0.0..=5.0).contains(&pause) && operation.key < 5);
-                if let Action::Write(value) | Action::Cas(_, value) = operation.action {
-                    assert!(values.insert(value), "{value} twice");
-                }
+                let draw = stream.draw();
+                assert!((0.0..=5.0).contains(&draw.pause) && draw.key < 5 && draw.dice < 100);
+                assert!(numbers.insert(draw.unique), "{} twice", draw.unique);
             }
         }
-        assert_eq!(sorts.len(), 3);
     }
 
     #[test]
-    fn a_compare_and_set_expects_what_was_last_seen() {
-        let seen = Seen::new(1);
-        seen.note(0, Some(77));
-        let mut generator = Generator::with_mix(1, 0, 1, 1, Mix { reads: 0, writes: 0 });
-        assert!(matches!(generator.next(&seen).0.action, Action::Cas(Some(77), _)));
+    fn keys_rotate_in_step() {
+        for worker in 0..10 {
+            let mut stream = Stream::new(Station { rotate: 20, ..station(9, worker) });
+            for number in 0..100 {
+                assert_eq!(stream.draw().key / 5, number / 20, "worker {worker}");
+            }
+        }
     }
 }

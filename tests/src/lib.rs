@@ -21,6 +21,8 @@
 //!   in [`faults`], one file for each family.
 //! * [`disk`]: a file system of ours that fails under a server. [`clock`]: what a server is told of the time. [`doctor`]: which
 //!   faults this machine can do.
+//! * [`system`]: what is under test: `kv-server`, etcd, Redis, or any other by commands; everything else knows only its trait.
+//! * [`workload`]: what clients do, and what must be so then: registers, lists, sets, counters, queues, locks, banks.
 //! * [`client`] performs operations and is honest about what it does not know; [`recorder`] writes them down in an order
 //!   that can be believed; [`stats`] counts them.
 //! * [`observer`] and [`logs`]: what clients cannot see. [`judge`] asks the checker; [`report`] weighs everything. [`effort`]
@@ -33,7 +35,7 @@
 //!
 //! # What a verdict rests on
 //!
-//! A run passes only if the history is linearizable, the servers' traces hold against the laws of the models (unless
+//! A run passes only if the history is linearizable and breaks none of its workload's own laws, the servers' traces hold against the laws of the models (unless
 //! `--no-trace`), no two leaders of one term were seen, no server fell or confessed a
 //! broken invariant in its log, the healed cluster answered a final read of every key, and enough operations succeeded for
 //! this to mean something. If one of the last two fails, the verdict is *unknown*, not *pass*.
@@ -46,7 +48,8 @@
 //!   files, not of the machine's own memory.
 //! * Wrong clocks are what the C library tells: a program that asks the kernel past it (Go) sees the right ones.
 //! * Clients talk to servers directly: links between clients and servers are not cut.
-//! * One workload: reads, writes and compare-and-sets on a few keys. One system under test: `kv-server`.
+//! * Lists, sets, counters, queues and locks are kept under single keys by compare-and-set: a store's own such types are not
+//!   tested. Watches are not.
 //! * Membership is fixed.
 //! * The web pages of [`serve`] are lists and files: a run that is under way has no page yet.
 //! * An experiment of [`scenario`] counts messages where it knows the servers' frames: those of `kv-server`.
@@ -84,3 +87,4 @@ pub mod system;
 pub mod traces;
 pub mod units;
 mod verbs;
+pub mod workload;

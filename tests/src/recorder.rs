@@ -15,14 +15,14 @@ use anyhow::Context;
 use checker::Value;
 use checker::history::{Event, Format, Keys, Kind, Process, Writer};
 
-use crate::generator::{Action, Operation, key_name};
+use crate::generator::{Op, key_name};
 use crate::units::nanos;
 
 /// How an operation ended, as far as its client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Completion {
-    /// It took effect, and this is what a read saw; other operations have nothing to say.
-    Ok(Option<i64>),
+    /// It took effect.
+    Ok,
     /// It did not take effect and never will.
     Fail,
     /// Nobody knows: it may take effect at any later time, or never. Its process ends here.
@@ -34,7 +34,7 @@ impl Completion {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Completion::Ok(_) => "ok",
+            Completion::Ok => "ok",
             Completion::Fail => "fail",
             Completion::Info => "info",
         }
@@ -79,31 +79,33 @@ impl Recorder {
         self.origin
     }
 
-    /// Records that `process` is about to send `operation`. Send it only if this succeeds.
+    /// Records that `process` is about to begin an operation. Begin it only if this succeeds.
     ///
     /// # Errors
     /// When the history cannot be written.
-    pub fn invoke(&self, process: u64, operation: &Operation) -> anyhow::Result<()> {
-        self.operation(process, Kind::Invoke, operation, None, None)
+    pub fn invoke(&self, process: u64, op: &Op) -> anyhow::Result<()> {
+        self.operation(process, Kind::Invoke, op, op.value.clone(), None)
     }
 
-    /// Records what became of the operation that `process` had open, and why, if it did not succeed.
+    /// Records what became of the operation that `process` had open, what it saw if that is not what it was invoked with,
+    /// and why, if it did not succeed.
     ///
     /// # Errors
     /// When the history cannot be written.
     pub fn complete(
         &self,
         process: u64,
-        operation: &Operation,
+        op: &Op,
         completion: Completion,
+        saw: Option<Value>,
         error: Option<&str>,
     ) -> anyhow::Result<()> {
-        let (kind, seen) = match completion {
-            Completion::Ok(seen) => (Kind::Ok, seen),
-            Completion::Fail => (Kind::Fail, None),
-            Completion::Info => (Kind::Info, None),
+        let kind = match completion {
+            Completion::Ok => Kind::Ok,
+            Completion::Fail => Kind::Fail,
+            Completion::Info => Kind::Info,
         };
-        self.operation(process, kind, operation, seen, error)
+        self.operation(process, kind, op, saw.unwrap_or_else(|| op.value.clone()), error)
     }
 
     /// Records what the nemesis did.
@@ -120,20 +122,13 @@ impl Recorder {
         &self,
         process: u64,
         kind: Kind,
-        operation: &Operation,
-        seen: Option<i64>,
+        op: &Op,
+        value: Value,
         error: Option<&str>,
     ) -> anyhow::Result<()> {
-        let optional = |value: Option<i64>| value.map_or(Value::Nil, Value::Int);
-        let value = match operation.action {
-            Action::Read => optional(seen),
-            Action::Write(value) => Value::Int(value),
-            Action::Cas(from, to) => Value::vector(vec![optional(from), Value::Int(to)]),
-        };
-        let process = i64::try_from(process)?;
-        let mut event = Event::new(process, kind, operation.action.name(), value);
+        let mut event = Event::new(i64::try_from(process)?, kind, op.f, value);
         event.error = error.map(Value::string);
-        self.append(event.on_key(Value::string(&key_name(operation.key))))
+        self.append(event.on_key(Value::string(&key_name(op.key))))
     }
 
     fn append(&self, event: Event) -> anyhow::Result<()> {
@@ -155,13 +150,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (jsonl, edn) = (folder.path().join("history.jsonl"), folder.path().join("history.edn"));
         let recorder = Recorder::create(&jsonl, &edn).unwrap();
-        let read = Operation { key: 0, action: Action::Read };
-        let cas = Operation { key: 1, action: Action::Cas(None, 7) };
+        let read = Op { f: "read", key: 0, value: Value::Nil };
+        let cas = Op { f: "cas", key: 1, value: Value::vector(vec![Value::Nil, Value::Int(7)]) };
         recorder.invoke(0, &read).unwrap();
         recorder.invoke(1, &cas).unwrap();
         recorder.nemesis("kill", "n1 \"the leader\"").unwrap();
-        recorder.complete(0, &read, Completion::Ok(Some(3)), None).unwrap();
-        recorder.complete(1, &cas, Completion::Info, Some("no answer")).unwrap();
+        recorder.complete(0, &read, Completion::Ok, Some(Value::Int(3)), None).unwrap();
+        recorder.complete(1, &cas, Completion::Info, None, Some("no answer")).unwrap();
         let lines: Vec<serde_json::Value> = std::fs::read_to_string(&jsonl)
             .unwrap()
             .lines()

@@ -121,6 +121,10 @@ pub struct NodeReport {
 /// How the run was set up.
 #[derive(Clone, Debug, Serialize)]
 pub struct Setup {
+    /// The system under test.
+    pub system: &'static str,
+    /// What the clients did.
+    pub workload: &'static str,
     /// The version of this program.
     pub version: &'static str,
     /// The command line.
@@ -236,7 +240,7 @@ impl RunResults {
         let decisive =
             self.findings.iter().max_by_key(|finding| finding.weight).map(|finding| finding.what.as_str());
         match self.valid {
-            Validity::True => format!("PASS     linearizable: {on}"),
+            Validity::True => format!("PASS     {}: {on}", self.linearizability.property()),
             Validity::False => format!("FAIL     {}: {on}", decisive.unwrap_or("violated")),
             Validity::Unknown => format!("UNKNOWN  {}: {on}", decisive.unwrap_or("nothing decided")),
         }

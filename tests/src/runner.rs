@@ -10,10 +10,9 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::Workload;
+use crate::client::{Crew, Load};
 use crate::cluster::{Cluster, ClusterOptions, Exit};
 use crate::effort::{Effort, Meter};
-use crate::generator::Generator;
 use crate::judge::{Limits, judge};
 use crate::logs;
 use crate::nemesis::{Carried, Nemesis};
@@ -24,9 +23,10 @@ use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setu
 use crate::schedule::{Draft, Kind, Nemeses, Schedule, all_links, plan};
 use crate::stats::Stats;
 use crate::store::{RESULTS, RunFolder, SCHEDULE};
-use crate::system::AnySystem;
+use crate::system::{AnySystem, require_all};
 use crate::traces::TraceReport;
 use crate::units::millis;
+use crate::workload::{self, Workload};
 
 /// How long a fresh cluster has to elect its first leader.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -58,8 +58,12 @@ pub struct RunOptions {
     pub nodes: u64,
     /// How many workers.
     pub concurrency: u64,
-    /// How many keys.
+    /// The workload's name.
+    pub workload: String,
+    /// How many keys at a time.
     pub keys: usize,
+    /// After so many of its operations a worker goes on to fresh keys (0: never); as the workload has it, if not given.
+    pub rotate: Option<u64>,
     /// Operations per second, all workers together.
     pub rate: u64,
     /// How long clients and faults run.
@@ -109,11 +113,15 @@ impl RunOptions {
 pub async fn run(options: &RunOptions, stop: &CancellationToken) -> anyhow::Result<RunResults> {
     let schedule = options.schedule();
     schedule.check().map_err(anyhow::Error::msg)?;
+    let workload = workload::named(&options.workload).map_err(anyhow::Error::msg)?;
+    require_all(&*options.system, &*workload, &schedule)?;
     let folder = RunFolder::create(&options.store, &options.test)?;
     folder.write_json(SCHEDULE, &schedule)?;
     let progress = Progress::new(options.time_limit, options.quiet);
     let result =
-        Run { options, folder: &folder, schedule: &schedule, progress: &progress }.perform(stop).await;
+        Run { options, workload: &workload, folder: &folder, schedule: &schedule, progress: &progress }
+            .perform(stop)
+            .await;
     progress.done();
     let results =
         result.with_context(|| format!("the run in {} came to nothing", folder.root().display()))?;
@@ -128,6 +136,7 @@ pub async fn run(options: &RunOptions, stop: &CancellationToken) -> anyhow::Resu
 
 struct Run<'a> {
     options: &'a RunOptions,
+    workload: &'a Arc<dyn Workload>,
     folder: &'a RunFolder,
     schedule: &'a Schedule,
     progress: &'a Progress,
@@ -192,15 +201,16 @@ impl Run<'_> {
         });
         let checking = Instant::now();
         let (history, limits) = (self.folder.history_jsonl(), options.check);
+        let workload = Arc::clone(self.workload);
         let (nodes_folder, is_traced) = (self.folder.nodes(), options.trace);
         let (linearizability, traces) = tokio::try_join!(
-            tokio::task::spawn_blocking(move || judge(&history, limits)),
+            tokio::task::spawn_blocking(move || judge(&history, &*workload, limits)),
             tokio::task::spawn_blocking(move || is_traced.then(|| TraceReport::of(&nodes_folder))),
         )?;
         let linearizability = linearizability?;
         loaded.phases.check_ms = millis(checking.elapsed());
         let operations = stats.summary(loaded.elapsed);
-        let mut findings = findings::of_operations(&operations, &linearizability);
+        let mut findings = findings::of_operations(&operations, &linearizability, self.workload.reads());
         findings.extend(findings::of_recovery(loaded.recovered, &loaded.unread, operations.total));
         findings.extend(findings::of_faults(
             self.schedule,
@@ -252,22 +262,23 @@ impl Run<'_> {
     ) -> anyhow::Result<Loaded> {
         let options = self.options;
         let start = recorder.origin();
-        let workload = Arc::new(Workload::new(
-            Arc::clone(cluster.system()),
-            (cluster.endpoints(), options.op_timeout),
-            options.concurrency,
-            options.rate,
-            options.keys,
-            Arc::clone(recorder),
-            Arc::clone(stats),
-        ));
+        let load = Load {
+            workload: Arc::clone(self.workload),
+            seed: options.seed,
+            workers: options.concurrency,
+            keys: options.keys,
+            rotate: options.rotate.unwrap_or(self.workload.rotate()),
+            rate: options.rate,
+            op_timeout: options.op_timeout,
+        };
+        let (system, endpoints) = (Arc::clone(cluster.system()), cluster.endpoints());
+        let crew = Arc::new(Crew::new(system, endpoints, load, Arc::clone(recorder), Arc::clone(stats)));
         let meter = Meter::start(start, options.time_limit);
         let over = stop.child_token();
         let mut workers = JoinSet::new();
         for worker in 0..options.concurrency {
-            let generator = Generator::new(options.seed, worker, options.concurrency, options.keys);
-            let (workload, over) = (Arc::clone(&workload), over.clone());
-            workers.spawn(async move { workload.work(worker, generator, over).await });
+            let (crew, over) = (Arc::clone(&crew), over.clone());
+            workers.spawn(async move { crew.work(worker, over).await });
         }
         let nemesis = Nemesis::new(
             Arc::clone(cluster),
@@ -307,9 +318,7 @@ impl Run<'_> {
         let unhealed = healed.err().map(|error| format!("the faults could not be healed: {error:#}"));
         let recovered = observer.recovered(mending + RECOVERY_PATIENCE).await;
         let reading = Instant::now();
-        let unread = workload
-            .final_reads(options.keys, tokio::time::Instant::from_std(reading + RECOVERY_PATIENCE))
-            .await?;
+        let unread = crew.final_reads(tokio::time::Instant::from_std(reading + RECOVERY_PATIENCE)).await?;
         observer.look().await; // Whoever fell since is found out before all are asked to stop.
         let phases = Phases {
             workload_ms: millis(elapsed),
@@ -343,6 +352,8 @@ impl Run<'_> {
         Setup {
             version: env!("CARGO_PKG_VERSION"),
             command_line: std::env::args().collect(),
+            system: options.system.name(),
+            workload: self.workload.name(),
             server: options.server.clone(),
             server_args: options.server_args.clone(),
             nodes: options.nodes,

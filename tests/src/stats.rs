@@ -39,7 +39,7 @@ impl Counts {
 
     fn add(&mut self, completion: Completion) {
         match completion {
-            Completion::Ok(_) => self.ok += 1,
+            Completion::Ok => self.ok += 1,
             Completion::Fail => self.fail += 1,
             Completion::Info => self.info += 1,
         }
@@ -104,7 +104,7 @@ impl Stats {
         let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (counts, latency) = inner.by_f.entry(f).or_default();
         counts.add(completion);
-        if matches!(completion, Completion::Ok(_)) {
+        if matches!(completion, Completion::Ok) {
             if latency.is_none() {
                 *latency = Histogram::new_with_bounds(1, LONGEST_US, 3).ok();
             }
@@ -172,9 +172,9 @@ mod tests {
     fn operations_are_counted_by_what_they_were_and_how_they_ended() {
         let stats = Stats::default();
         let at = Duration::from_millis;
-        stats.note("read", Completion::Ok(None), at(0), at(10), None);
+        stats.note("read", Completion::Ok, at(0), at(10), None);
         stats.note("write", Completion::Info, at(5), at(2_005), Some("timed out".to_owned()));
-        stats.note("write", Completion::Ok(None), at(2_000), at(3_010), None);
+        stats.note("write", Completion::Ok, at(2_000), at(3_010), None);
         let summary = stats.summary(at(4_000));
         assert_eq!(summary.total, Counts { ok: 2, fail: 0, info: 1 });
         assert_eq!(summary.by_f["write"], Counts { ok: 1, fail: 0, info: 1 });

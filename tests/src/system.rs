@@ -9,7 +9,12 @@
 //! A system is whatever implements [`System`]; everything else in the harness knows only this trait. What not every system
 //! can do is a [`Capability`]: a workload or a fault that needs one which is lacking is an error, and never just left out.
 
+mod choice;
+mod dial;
+mod etcd;
+pub mod exec;
 mod kv;
+mod redis;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -20,10 +25,16 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use choice::{SystemArgs, in_path};
+pub use etcd::Etcd;
+pub use exec::Exec;
 pub use kv::KvServer;
+pub use redis::Redis;
 
+use crate::faults::{Kind, Sort};
 use crate::link::Framing;
-use crate::schedule::NodeId;
+use crate::schedule::{NodeId, Schedule};
+use crate::workload::Workload;
 
 /// What not every system can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,7 +189,7 @@ pub trait System: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
     /// What it can do beyond put and get.
-    fn capabilities(&self) -> &'static [Capability];
+    fn capabilities(&self) -> &[Capability];
 
     /// The arguments with which the program becomes this server. Files that it needs may be made in its folder of data.
     ///
@@ -206,8 +217,13 @@ pub trait System: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether what its servers say of terms can be believed: then two leaders in one term are a violation.
+    fn has_exact_terms(&self) -> bool {
+        true
+    }
+
     /// Words by which a line of a server's log confesses a broken invariant.
-    fn confessions(&self) -> &'static [&'static str] {
+    fn confessions(&self) -> &[&str] {
         &[]
     }
 
@@ -248,6 +264,30 @@ pub fn require(system: &dyn System, what: &str, needs: &[Capability]) -> anyhow:
         lacking.join(" and "),
         system.name()
     )
+}
+
+/// Whether `system` can do all that a workload and a schedule need: what is lacking is never left out quietly.
+///
+/// # Errors
+/// When it cannot.
+pub fn require_all(system: &dyn System, workload: &dyn Workload, schedule: &Schedule) -> anyhow::Result<()> {
+    require(system, &format!("the workload {}", workload.name()), workload.needs())?;
+    for planned in schedule.faults() {
+        let kind = planned.fault.kind();
+        require(system, &format!("the fault {}", kind.name()), needed_for(kind))?;
+    }
+    Ok(())
+}
+
+/// What a family of faults needs.
+fn needed_for(kind: Kind) -> &'static [Capability] {
+    match kind {
+        Kind::Transfer => &[Capability::Transfer],
+        Kind::Compact => &[Capability::Compact],
+        Kind::Members => &[Capability::Members],
+        _ if kind.sort() == Sort::Links => &[Capability::Links],
+        _ => &[],
+    }
 }
 
 /// A path as an argument.

@@ -21,8 +21,9 @@ use crate::runner::{RunOptions, run as run_once};
 use crate::schedule::{Draft, Nemeses};
 use crate::stats::Counts;
 use crate::store::is_name;
-use crate::system::KvServer;
+use crate::system::SystemArgs;
 use crate::units::parse_duration_within;
+use crate::workload;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +31,7 @@ Examples:
   plumbline run --nodes 3 --time-limit 10s --nemesis none
   plumbline run --seed 42 --nemesis kill,pause,partition --test-count 5 --json
   plumbline run --schedule plan.json
+  plumbline run --workload bank --nemesis kill,pause
 
 Faults for --nemesis: of processes: kill, crash-loop, graceful, rolling, pause, slow-process, descriptors, memory, at-rest
 (damaged files), and by name only upgrade (needs --server-also); of links: partition, latency, bandwidth, resets,
@@ -45,6 +47,8 @@ Exit codes: 0 holds, 1 violated, 2 usage or environment error, 3 unknown.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
+    #[command(flatten)]
+    system: SystemArgs,
     /// Servers [1..=9] [default: 5, or the schedule's]
     #[arg(long, value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_NODES))]
     nodes: Option<u64>,
@@ -72,7 +76,13 @@ pub struct RunArgs {
     /// The test's name: the results' folder in the store
     #[arg(long, default_value = "kv", value_parser = test_name)]
     name: String,
-    /// Keys the clients work on [1..=1000]
+    /// What the clients do: register, cas-register, map, append-list, set, counter, queue, lock or bank
+    #[arg(long, default_value = workload::DEFAULT, value_parser = workload_name, value_name = "NAME")]
+    workload: String,
+    /// After so many of its operations a client goes on to fresh keys; 0: never [default: as suits the workload]
+    #[arg(long, value_name = "N")]
+    rotate: Option<u64>,
+    /// Keys the clients work on at a time [1..=1000]
     #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000))]
     keys: u64,
     /// Operations per second, all clients together [1..=100000]
@@ -130,6 +140,10 @@ fn second_build(text: &str) -> Result<PathBuf, String> {
     program::find(Some(Path::new(text))).map_err(|error| format!("{error:#}"))
 }
 
+fn workload_name(text: &str) -> Result<String, String> {
+    workload::named(text).map(|workload| workload.name().to_owned())
+}
+
 fn test_name(text: &str) -> Result<String, String> {
     if is_name(text) { Ok(text.to_owned()) } else { Err("use letters, digits, '-', '_' and '.'".to_owned()) }
 }
@@ -155,7 +169,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let draft = args.schedule.as_deref().map(Draft::open).transpose()?;
     let seed = args.seed(draft.as_ref());
     tell(&format!("seed {seed} (the same schedule again: --seed {seed})"));
-    let server = program::find(args.server())?;
+    let server = args.program()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let mut results = Vec::new();
@@ -163,7 +177,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         if stop.is_cancelled() {
             break;
         }
-        let options = args.options(seed.wrapping_add(number), server.clone(), draft.as_ref());
+        let options = args.options(seed.wrapping_add(number), server.clone(), draft.as_ref())?;
         if number > 0 {
             tell(&format!("seed {}", options.seed));
         }
@@ -229,9 +243,9 @@ fn finish(args: &RunArgs, seed: u64, results: &[RunResults]) -> anyhow::Result<E
 }
 
 impl RunArgs {
-    /// The server's program, if one is named.
-    pub(super) fn server(&self) -> Option<&Path> {
-        self.server.as_deref()
+    /// The server's program: the one that is named, or the one that is found.
+    pub(super) fn program(&self) -> anyhow::Result<PathBuf> {
+        self.system.program(self.server.as_deref())
     }
 
     /// The seed that is given, or the schedule's, or a new one.
@@ -240,21 +254,28 @@ impl RunArgs {
     }
 
     /// What to run.
-    pub(super) fn options(&self, seed: u64, server: PathBuf, draft: Option<&Draft>) -> RunOptions {
+    pub(super) fn options(
+        &self,
+        seed: u64,
+        server: PathBuf,
+        draft: Option<&Draft>,
+    ) -> anyhow::Result<RunOptions> {
         let mut server_args = self.server_arg.clone();
         if let Some(mutant) = &self.mutant {
             server_args.extend(["--mutant".to_owned(), mutant.clone()]);
         }
         let drafted = draft.and_then(|draft| draft.time_limit_ms).map(Duration::from_millis);
-        RunOptions {
+        Ok(RunOptions {
             test: self.name.clone(),
             store: self.store.clone(),
-            system: std::sync::Arc::new(KvServer),
+            system: self.system.system()?,
             server: server.clone(),
             server_also: self.server_also.clone(),
             server_args,
             nodes: self.nodes.or(draft.and_then(|draft| draft.nodes)).unwrap_or(NODES),
             concurrency: self.concurrency,
+            workload: self.workload.clone(),
+            rotate: self.rotate,
             keys: usize::try_from(self.keys).unwrap_or(1),
             rate: self.rate,
             time_limit: self.time_limit.or(drafted).unwrap_or(TIME_LIMIT),
@@ -264,9 +285,9 @@ impl RunArgs {
             options: self.stored_options(&server),
             seed,
             check: Limits { time: self.check_time_limit, memory_bytes: CHECK_MEMORY_BYTES },
-            trace: !self.no_trace,
+            trace: !self.no_trace && self.system.has_traces(),
             quiet: self.json && !std::io::IsTerminal::is_terminal(&std::io::stderr()),
-        }
+        })
     }
 }
 

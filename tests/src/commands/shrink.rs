@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use super::replay::{parse, schedule_of};
 use super::run::{Watchdog, stop_on_signals};
 use super::{print_json, print_text};
-use crate::program;
 use crate::progress::tell;
 use crate::report::{RunResults, Validity, Weight};
 use crate::runner::{RunOptions, run as run_once};
@@ -117,9 +116,9 @@ pub fn run(args: &ShrinkArgs) -> anyhow::Result<ExitCode> {
         })?;
     }
     std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let server = program::find(run_args.server())?;
+    let server = run_args.program()?;
     let seed = run_args.seed(Some(&whole));
-    let start = run_args.options(seed, server.clone(), Some(&whole)).schedule();
+    let start = run_args.options(seed, server.clone(), Some(&whole))?.schedule();
     let mut bench = Bench::new(server, folder.clone(), kind.clone())?;
     tell(&format!("looking for: {kind}; {}", describe(&start)));
     let before = bench.rate(&start, args.attempts)?;
@@ -332,5 +331,5 @@ fn text(answer: &Answer<'_>, small: &Schedule) -> String {
 fn options_of(schedule: &Schedule, server: &Path) -> anyhow::Result<RunOptions> {
     let draft = Draft::from(schedule.clone());
     let args = parse(&draft.options, &[])?;
-    Ok(args.options(schedule.seed, server.to_owned(), Some(&draft)))
+    args.options(schedule.seed, server.to_owned(), Some(&draft))
 }

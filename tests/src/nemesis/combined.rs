@@ -124,7 +124,7 @@ async fn a_fault_lasts_until_its_condition_holds() {
         let is_paused = text.contains(r#""f":"pause""#) && !text.contains("heal-pause");
         if is_paused {
             let moment = Duration::from_millis(1);
-            stats.note("read", Completion::Ok(None), moment, moment, None);
+            stats.note("read", Completion::Ok, moment, moment, None);
         }
         false
     });

@@ -13,7 +13,7 @@ use crate::stats::{Counts, Summary};
 const TAIL: usize = 10;
 
 /// What the history comes to: the checker's verdict, and whether enough succeeded for it to mean anything.
-pub(super) fn of_operations(operations: &Summary, judgement: &Judgement) -> Vec<Finding> {
+pub(super) fn of_operations(operations: &Summary, judgement: &Judgement, reads: &[&str]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let reason = || judgement.reason.clone().unwrap_or_default();
     match judgement.valid {
@@ -32,11 +32,18 @@ pub(super) fn of_operations(operations: &Summary, judgement: &Judgement) -> Vec<
             format!("nearly everything failed: {} of {} operations succeeded", total.ok, total.total());
         findings.push(Finding::new(Weight::Doubt, what));
     }
-    let ok = |f: &str| operations.by_f.get(f).map_or(0, |counts| counts.ok);
-    if ok("read") == 0 {
+    let laws = judgement.broken.iter();
+    let laws =
+        laws.map(|what| Finding::new(Weight::Violation, format!("a law of the workload is broken: {what}")));
+    findings.extend(laws);
+    let ok = |looks: bool| -> u64 {
+        let of = operations.by_f.iter().filter(|(f, _)| reads.contains(f) == looks);
+        of.map(|(_, counts)| counts.ok).sum()
+    };
+    if ok(true) == 0 && !reads.is_empty() {
         findings.push(Finding::new(Weight::Doubt, "no read succeeded"));
     }
-    if ok("write") + ok("cas") == 0 {
+    if ok(false) == 0 {
         findings.push(Finding::new(Weight::Doubt, "no write succeeded"));
     }
     findings
@@ -136,6 +143,7 @@ mod tests {
             seconds: 0.0,
             reason: None,
             explanation: None,
+            broken: Vec::new(),
         }
     }
 
@@ -153,7 +161,9 @@ mod tests {
 
     #[test]
     fn a_run_in_which_nearly_everything_fails_is_unknown_and_not_a_pass() {
-        let verdict = |reads, writes| weigh(&of_operations(&summary(reads, writes), &judged(Validity::True)));
+        let verdict = |reads, writes| {
+            weigh(&of_operations(&summary(reads, writes), &judged(Validity::True), &["read"]))
+        };
         assert_eq!(verdict(counts(50, 20), counts(50, 20)), Validity::True);
         assert_eq!(verdict(counts(1, 500), counts(1, 500)), Validity::Unknown);
         assert_eq!(verdict(counts(0, 5), counts(50, 0)), Validity::Unknown, "no read");
@@ -164,9 +174,11 @@ mod tests {
     #[test]
     fn the_checker_s_word_counts_whatever_else_is_well() {
         let fine = summary(counts(50, 0), counts(50, 0));
-        let verdict = |valid| weigh(&of_operations(&fine, &judged(valid)));
+        let verdict = |valid| weigh(&of_operations(&fine, &judged(valid), &["read"]));
         assert_eq!(verdict(Validity::False), Validity::False);
         assert_eq!(verdict(Validity::Unknown), Validity::Unknown);
+        let broken = Judgement { broken: vec!["1 is lost".to_owned()], ..judged(Validity::True) };
+        assert_eq!(weigh(&of_operations(&fine, &broken, &["read"])), Validity::False, "so do its own laws");
     }
 
     #[test]

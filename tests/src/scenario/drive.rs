@@ -21,6 +21,7 @@ use crate::report::{CountByType, Finding, Validity, Weight};
 use crate::schedule::{NodeId, all_links};
 use crate::store::RunFolder;
 use crate::units::millis;
+use crate::workload;
 
 /// How long a server has to end after SIGTERM.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -204,7 +205,9 @@ impl Stage<'_> {
         let stops = self.cluster.nodes().iter().map(|node| node.stop(STOP_PATIENCE));
         futures::future::try_join_all(stops).await?;
         let history = folder.history_jsonl();
-        let linearizability = tokio::task::spawn_blocking(move || judge(&history, CHECK)).await??;
+        let workload = workload::named(workload::DEFAULT).map_err(anyhow::Error::msg)?;
+        let linearizability =
+            tokio::task::spawn_blocking(move || judge(&history, &*workload, CHECK)).await??;
         let leaders = self.observer.reigns();
         let mut figures = Figures {
             leaders: leaders.iter().map(|reign| format!("n{}", reign.node)).collect(),

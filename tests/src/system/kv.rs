@@ -4,17 +4,19 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use kv_server::client::{ClientError, ClientOptions, Role, status};
+use kv_server::machine::{Compare, Test, Transaction, Write};
 
-use super::{Capability, Client, ClientSettings, Done, Failed, Seat, ServerStatus, System, argument};
+use super::{Capability, Client, ClientSettings, Done, Failed, Seat, ServerStatus, System, Txn, argument};
 use crate::link::Framing;
 use crate::schedule::NodeId;
 
 /// Into how many attempts clients divide an operation's time: a server that is paused or cut off says nothing, and another
 /// one must be asked well before time is up. Patient clients stay with a leader that lost its followers, and would see what
 /// it should no longer serve; impatient ones go on to its successor, and ask twice for what was only slow.
-/// (Which worker only reads goes by threes, see [`Mix::of`](crate::generator::Mix::of); this goes by threes of threes.)
+/// (Which worker only reads goes by threes, see [`Station`](crate::generator::Station); this goes by threes of threes.)
 const PATIENCE: [u32; 3] = [4, 8, 16];
 
 /// `panicked at` is Rust's own word; the others are the server's.
@@ -29,9 +31,9 @@ impl System for KvServer {
         "kv-server"
     }
 
-    fn capabilities(&self) -> &'static [Capability] {
-        use Capability::{Cas, CheckedFiles, Compact, Links, Members, Traces, Transfer};
-        &[Cas, Links, Transfer, Compact, Members, Traces, CheckedFiles]
+    fn capabilities(&self) -> &[Capability] {
+        use Capability::{Cas, CheckedFiles, Compact, Links, Members, Traces, Transfer, Txn};
+        &[Cas, Txn, Links, Transfer, Compact, Members, Traces, CheckedFiles]
     }
 
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
@@ -63,7 +65,7 @@ impl System for KvServer {
         true
     }
 
-    fn confessions(&self) -> &'static [&'static str] {
+    fn confessions(&self) -> &[&str] {
         CONFESSIONS
     }
 
@@ -119,6 +121,30 @@ impl Client for KvClient {
         Box::pin(async move {
             let expected = expected.map(str::as_bytes);
             Ok(self.0.cas(key.as_bytes(), expected, new.as_bytes()).await?)
+        })
+    }
+
+    fn txn<'a>(&'a mut self, txn: &'a Txn) -> Done<'a, bool> {
+        let bytes = |text: &String| Bytes::copy_from_slice(text.as_bytes());
+        let compare = |(key, expected): &(String, Option<String>)| Compare {
+            key: bytes(key),
+            test: Test::Is(expected.as_ref().map(bytes)),
+        };
+        let put = |(key, value): &(String, String)| Write::Put { key: bytes(key), value: bytes(value) };
+        let transaction = Transaction {
+            compares: txn.expected.iter().map(compare).collect(),
+            success: txn.puts.iter().map(put).collect(),
+            otherwise: Vec::new(),
+        };
+        Box::pin(async move { Ok(self.0.txn(transaction).await?) })
+    }
+
+    fn get_all<'a>(&'a mut self, keys: &'a [String]) -> Done<'a, Vec<Option<String>>> {
+        Box::pin(async move {
+            let keys: Vec<&[u8]> = keys.iter().map(String::as_bytes).collect();
+            let values = self.0.get_all(&keys).await?;
+            let text = |value: Bytes| String::from_utf8_lossy(&value).into_owned();
+            Ok(values.into_iter().map(|value| value.map(text)).collect())
         })
     }
 }
