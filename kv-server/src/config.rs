@@ -466,6 +466,8 @@ mod tests {
         assert!(Settings::default().check().unwrap_err().to_string().contains("--id"));
         assert!(with("id = 2").contains("server 2 is this server itself"));
         assert!(with("id = 0").contains("at least 1"));
+        assert!(with("batch = 0").contains("--batch must be 1 to 1024"));
+        assert!(with("batch = 1025").contains("not 1025"));
         assert!(
             with(r#"peer = ["2=127.0.0.1:1", "2=127.0.0.1:2"]"#)
                 .contains("server 2 is among the peers twice")

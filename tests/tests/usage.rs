@@ -22,6 +22,10 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_flag_out_of_range_is_a_usage_error_that_names_the_range() {
     for (args, said) in [
+        (["soak", "--hours", "0"], "above 0"),
+        (["scenario", "seed-3", "--json"], "seed-1, seed-2"),
+        (["serve", "--port", "65536"], "65535"),
+        (["sweep", "colour", "--json"], "election-timeout"),
         (["run", "--nodes", "0"], "1..=9"),
         (["run", "--nodes", "10"], "1..=9"),
         (["run", "--concurrency", "0"], "1..=1000"),
@@ -43,9 +47,21 @@ fn a_flag_out_of_range_is_a_usage_error_that_names_the_range() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in
-        [&["run"][..], &["check"], &["model"], &["bench"], &["bench", "server"], &["bench", "checker"], &[]]
-    {
+    for command in [
+        &["run"][..],
+        &["soak"],
+        &["scenario"],
+        &["sweep"],
+        &["serve"],
+        &["compare"],
+        &["report"],
+        &["check"],
+        &["model"],
+        &["bench"],
+        &["bench", "server"],
+        &["bench", "checker"],
+        &[],
+    ] {
         let output = plumbline(&[command, &["--help"]].concat());
         let help = text(&output.stdout);
         assert_eq!(output.status.code(), Some(0), "{command:?}");

@@ -72,7 +72,12 @@ mod tests {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let found = Inventory::take(store.path()).beyond(&before);
+        // It takes the kernel a moment to know a new process' arguments.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let mut found = Vec::new();
+        while found.is_empty() && std::time::Instant::now() < deadline {
+            found = Inventory::take(store.path()).beyond(&before);
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
