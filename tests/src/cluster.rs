@@ -44,9 +44,14 @@ pub use process::{Exit, ServerProcess, kill_all};
 use crate::clock::{self, ClockFile};
 use crate::disk::FaultDisk;
 use crate::link::{Link, Traffic};
+use crate::netns::Namespaces;
 use crate::schedule::{LinkId, NodeId, all_links};
 use crate::system::{AnySystem, Capability, Seat};
 use crate::traces::TRACE_FILE;
+
+/// Ports of servers that have an address of their own.
+const PEER_PORT: u16 = 7_000;
+const CLIENT_PORT: u16 = 7_001;
 
 /// The most servers a cluster may have; [`PortBlock`] has room for them.
 pub const MAX_NODES: u64 = 9;
@@ -66,6 +71,8 @@ pub struct ClusterOptions {
     pub server_args: Vec<String>,
     /// Whether servers reach each other directly, past the links: for measurements, where no fault is wanted.
     pub direct: bool,
+    /// Whether each server is in a network namespace of its own. There are no proxies then: packets themselves are harmed.
+    pub namespaces: bool,
     /// Whether each server records everything that its core is given, in [`TRACE_FILE`] in its folder.
     pub trace: bool,
     /// A second build, which the last servers run, fewer than half.
@@ -204,6 +211,7 @@ pub struct Cluster {
     // The order matters: processes are killed before their links close, so that no log ends in a storm of errors.
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, Link>,
+    network: Option<Namespaces>,
     _ports: PortBlock,
 }
 
@@ -225,13 +233,26 @@ impl Cluster {
             bail!("a cluster has 1 to {MAX_NODES} servers, not {}", options.nodes);
         }
         let ports = PortBlock::claim(2 * options.nodes)?;
-        let peer_address = |id: NodeId| ports.address(2 * (id - 1));
+        let network = match options.namespaces {
+            true => Some(Namespaces::create(options.nodes).await?),
+            false => None,
+        };
+        let peer_address = |id: NodeId| match &network {
+            Some(network) => SocketAddr::from((network.address(id), PEER_PORT)),
+            None => ports.address(2 * (id - 1)),
+        };
         let system = &options.system;
         let is_direct = options.direct || !system.capabilities().contains(&Capability::Links);
         let second = u64::from(!system.has_one_port());
-        let client_address = |id: NodeId| ports.address(2 * (id - 1) + second);
+        let client_address = |id: NodeId| match &network {
+            Some(network) => {
+                SocketAddr::from((network.address(id), if second > 0 { CLIENT_PORT } else { PEER_PORT }))
+            }
+            None => ports.address(2 * (id - 1) + second),
+        };
         let mut links = BTreeMap::new();
-        for id in all_links(options.nodes) {
+        let proxied = if network.is_some() { Vec::new() } else { all_links(options.nodes) };
+        for id in proxied {
             let link = Link::open_with(peer_address(id.to), system.framing()).await;
             links.insert(id, link.with_context(|| format!("cannot open the proxy of link {id}"))?);
         }
@@ -244,9 +265,10 @@ impl Cluster {
                 Some(disks) => Some(FaultDisk::mount(&disks.options(id, &folder)).await?),
                 None => None,
             };
-            let links = links.iter().filter(|(link, _)| link.from == id);
-            let peers = links.map(|(link, proxy)| {
-                (link.to, if is_direct { peer_address(link.to) } else { proxy.address() })
+            let others = all_links(options.nodes).into_iter().filter(|link| link.from == id);
+            let peers = others.map(|link| {
+                let proxy = links.get(&link).filter(|_| !is_direct).map(Link::address);
+                (link.to, proxy.unwrap_or_else(|| peer_address(link.to)))
             });
             let seat = Seat {
                 id,
@@ -261,6 +283,9 @@ impl Cluster {
             let log = folder.join("server.log");
             let (first, builds) = builds::of(id, options);
             let mut process = ServerProcess::new(id, first, args, log.clone());
+            if let Some(network) = &network {
+                process = process.run_by(network.entrance(id));
+            }
             if !system.ends_with_its_input() {
                 process.watch_over();
             }
@@ -288,13 +313,20 @@ impl Cluster {
             seats.push(seat);
         }
         let attendant = AbortOnDropHandle::new(tokio::spawn(system.attend(seats)));
-        Ok(Cluster { system: Arc::clone(system), _attendant: attendant, nodes, links, _ports: ports })
+        let system = Arc::clone(system);
+        Ok(Cluster { system, _attendant: attendant, nodes, links, network, _ports: ports })
     }
 
     /// The system under test.
     #[must_use]
     pub fn system(&self) -> &AnySystem {
         &self.system
+    }
+
+    /// The servers' network namespaces, if they are in such.
+    #[must_use]
+    pub fn network(&self) -> Option<&Namespaces> {
+        self.network.as_ref()
     }
 
     /// The servers, in order of their numbers.

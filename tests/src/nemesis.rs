@@ -139,6 +139,7 @@ mod tests {
             server_args: Vec::new(),
             server_also: None,
             direct: false,
+            namespaces: false,
             trace: false,
             disks: None,
             clock_shim: None,

@@ -12,8 +12,14 @@
 //! let pass and what they hit is counted, so that a fault without effect can be told from one with.
 //!
 //! The addresses are of 198.18.0.0/15, which is set aside for benchmarks (RFC 2544) and routed nowhere. It takes root or,
-//! failing that, a user namespace of one's own; and the programs `ip` and `nft`. A harness that is killed
-//! leaves its namespaces behind: whoever claims their number next removes them first.
+//! failing that, a user namespace of one's own; and the programs `ip` and `nft`:
+//!
+//! ```sh
+//! unshare --user --map-root-user --net --mount sh -c \
+//!   'mount -t tmpfs none /run && ip link set lo up && exec plumbline run --nemesis packets'
+//! ```
+//!
+//! A harness that is killed leaves its namespaces behind: whoever claims their number next removes them first.
 
 mod claim;
 mod command;
@@ -21,7 +27,6 @@ mod rules;
 
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
@@ -84,13 +89,11 @@ impl Namespaces {
         format!("{}-n{node}", self.claim.bridge())
     }
 
-    /// The command that runs `program` in a server's namespace. It becomes that program: its process id stays the same.
+    /// The beginning of a command that enters a server's namespace and becomes the program that follows, under the same
+    /// process id.
     #[must_use]
-    pub fn inside(&self, node: NodeId, program: PathBuf, args: Vec<OsString>) -> (PathBuf, Vec<OsString>) {
-        let mut all: Vec<OsString> =
-            vec!["netns".into(), "exec".into(), self.name(node).into(), program.into()];
-        all.extend(args);
-        (Tool::Ip.name().into(), all)
+    pub fn entrance(&self, node: NodeId) -> Vec<OsString> {
+        vec![Tool::Ip.name().into(), "netns".into(), "exec".into(), self.name(node).into()]
     }
 
     /// Lets `fault` happen to what the link carries from now on; with `None` it carries everything.

@@ -166,6 +166,7 @@ impl Run<'_> {
             folder: self.folder.nodes(),
             server_args: options.server_args.clone(),
             direct: false,
+            namespaces: false,
             trace: options.trace,
             disks: None,
             clock_shim: None,

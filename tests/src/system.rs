@@ -272,6 +272,18 @@ pub fn require(system: &dyn System, what: &str, needs: &[Capability]) -> anyhow:
 /// When it cannot.
 pub fn require_all(system: &dyn System, workload: &dyn Workload, schedule: &Schedule) -> anyhow::Result<()> {
     require(system, &format!("the workload {}", workload.name()), workload.needs())?;
+    let (packets, others): (Vec<Kind>, Vec<Kind>) = schedule
+        .faults()
+        .into_iter()
+        .map(|planned| planned.fault.kind())
+        .filter(|kind| kind.sort() == Sort::Links)
+        .partition(|kind| *kind == Kind::Packets);
+    if let (Some(_), Some(other)) = (packets.first(), others.first()) {
+        anyhow::bail!(
+            "the faults packets and {} do not go together: in network namespaces there are no proxies; choose one of them",
+            other.name()
+        );
+    }
     for planned in schedule.faults() {
         let kind = planned.fault.kind();
         require(system, &format!("the fault {}", kind.name()), needed_for(kind))?;
@@ -285,6 +297,8 @@ fn needed_for(kind: Kind) -> &'static [Capability] {
         Kind::Transfer => &[Capability::Transfer],
         Kind::Compact => &[Capability::Compact],
         Kind::Members => &[Capability::Members],
+        // Each server has an address of its own then.
+        Kind::Packets => &[],
         _ if kind.sort() == Sort::Links => &[Capability::Links],
         _ => &[],
     }

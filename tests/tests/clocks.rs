@@ -147,6 +147,7 @@ async fn patient_cluster(folder: &tempfile::TempDir) -> Arc<Cluster> {
         server_args: ["--election-timeout", "60s"].map(str::to_owned).to_vec(),
         server_also: None,
         direct: false,
+        namespaces: false,
         trace: false,
         disks: None,
         clock_shim: Some(find_shim().unwrap()),

@@ -37,6 +37,7 @@ async fn cluster(folder: &Path, server: &Path, mutant: Option<&str>) -> Arc<Clus
         server_args: mutant.map_or(Vec::new(), |mutant| vec!["--mutant".to_owned(), mutant.to_owned()]),
         server_also: None,
         direct: false,
+        namespaces: false,
         trace: false,
         disks: Some(Disks { program: PLUMBLINE.into(), seed: SEED }),
         clock_shim: None,

@@ -34,6 +34,7 @@ async fn acknowledged_writes_survive_kill_9_of_all_servers_again_and_again() {
         server_args: Vec::new(),
         server_also: None,
         direct: false,
+        namespaces: false,
         trace: false,
         disks: None,
         clock_shim: None,

@@ -46,6 +46,7 @@ async fn cluster(folder: &tempfile::TempDir, server: &Path, more: &[&str]) -> Ar
             .collect(),
         server_also: None,
         direct: false,
+        namespaces: false,
         trace: false,
         disks: None,
         clock_shim: Some(find_shim().unwrap()),

@@ -50,6 +50,7 @@ fn options(folder: &Path, server: PathBuf, nodes: u64) -> ClusterOptions {
         folder: folder.join("nodes"),
         server_args: Vec::new(),
         direct: false,
+        namespaces: false,
         trace: false,
         disks: None,
         clock_shim: None,

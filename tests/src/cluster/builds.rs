@@ -59,6 +59,7 @@ mod tests {
                 folder: PathBuf::new(),
                 server_args: Vec::new(),
                 direct: false,
+                namespaces: false,
                 trace: false,
                 disks: None,
                 clock_shim: None,

@@ -54,6 +54,8 @@ pub struct ServerProcess {
     id: NodeId,
     program: PathBuf,
     args: Vec<OsString>,
+    /// A program with its arguments that becomes ours, given it as further arguments.
+    entrance: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     log: PathBuf,
     running: Option<Running>,
@@ -95,6 +97,7 @@ impl ServerProcess {
             id,
             program,
             args,
+            entrance: Vec::new(),
             environment,
             log,
             running: None,
@@ -109,6 +112,13 @@ impl ServerProcess {
     #[must_use]
     pub fn with_env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> ServerProcess {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Started by another program, which becomes it: its process id stays the same.
+    #[must_use]
+    pub fn run_by(mut self, entrance: Vec<OsString>) -> ServerProcess {
+        self.entrance = entrance;
         self
     }
 
@@ -128,7 +138,14 @@ impl ServerProcess {
         }
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot open the log {}", self.log.display()))?;
-        let mut command = Command::new(&self.program);
+        let mut command = match self.entrance.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.args).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         // A process group of its own: Ctrl-C at the terminal reaches the harness, which then ends the run in order.

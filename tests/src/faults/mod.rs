@@ -27,6 +27,7 @@ pub mod latency;
 pub mod members;
 pub mod memory;
 pub mod monotonic_jump;
+pub mod packets;
 pub mod partition;
 pub mod pause;
 pub mod power;
@@ -54,6 +55,7 @@ registry::registry! {
     upgrade::Upgrade,
     at_rest::AtRest,
     partition::Partition,
+    packets::Packets,
     latency::Latency,
     bandwidth::Bandwidth,
     resets::Resets,

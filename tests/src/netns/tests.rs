@@ -25,6 +25,14 @@ async fn two() -> Option<Namespaces> {
     Some(Namespaces::create(2).await.unwrap())
 }
 
+/// A program in Python, in a namespace.
+fn inside(network: &Namespaces, node: NodeId, script: &str) -> Command {
+    let words = network.entrance(node);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(["python3", "-c", script]);
+    command
+}
+
 /// A program in a namespace that prints a line for each thing it hears on its port, and one when it is ready.
 struct Listener {
     _child: Child,
@@ -38,9 +46,8 @@ impl Listener {
              while True:\n c,_=s.accept()\n while True:\n  b=c.recv(65536)\n  if not b: break\n  print(len(b),flush=True)\n",
             network.address(node)
         );
-        let (program, args) = network.inside(node, "python3".into(), vec!["-c".into(), script.into()]);
-        let mut command = Command::new(program);
-        command.args(args).stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true);
+        let mut command = inside(network, node, &script);
+        command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(timeout(SOON, lines.next_line()).await.unwrap().unwrap().unwrap(), "ready");
@@ -59,9 +66,8 @@ fn dial(network: &Namespaces, from: NodeId, to: NodeId) -> Child {
          for l in sys.stdin: s.sendall(l.encode())\nexcept OSError as e: print(type(e).__name__,flush=True)\n",
         network.address(to)
     );
-    let (program, args) = network.inside(from, "python3".into(), vec!["-c".into(), script.into()]);
-    let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+    let mut command = inside(network, from, &script);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
 }
 
 async fn says(child: &mut Child, patience: Duration) -> Option<String> {

@@ -57,6 +57,7 @@ pub async fn perform(
         folder: folder.nodes(),
         server_args: experiment.server_args.clone(),
         direct: false,
+        namespaces: false,
         trace: false,
         disks: None,
         clock_shim: None,

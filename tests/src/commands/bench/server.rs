@@ -135,6 +135,7 @@ async fn measure(args: &ServerArgs, server: PathBuf, folder: &RunFolder) -> anyh
             server_args: args.server_arg.clone(),
             server_also: None,
             direct: true,
+            namespaces: false,
             trace: args.trace,
             disks: None,
             clock_shim: None,
