@@ -11,11 +11,11 @@ use crate::decision::{Decision, Progress, Refutation};
 use crate::explain::{allowance, explain};
 use crate::history::History;
 use crate::limits::{Budget, Limits, Stopped};
-use crate::partition::{Call, Partition, split};
-use crate::sequential::sequential;
+use crate::partition::{Call, Part, Partition, gathered, parts};
+use crate::sequential::{Sequential, sequential};
 use crate::spec::with_specification;
 use crate::validate::{InvalidWitness, Linearization, validate};
-use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
+use crate::verdict::{CheckError, Explanation, Report, Undecided, Unknown, Verdict};
 use crate::{Model, Specification};
 
 /// How to check.
@@ -59,43 +59,36 @@ pub fn check<S: Specification>(
     options: &CheckOptions,
 ) -> Result<Report, CheckError> {
     let start = Instant::now();
-    let fits = fits::<S>(history, &options.limits);
-    let parts = if fits { split(spec, history) } else { Ok(Vec::new()) };
-    let partitions = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
+    let fits = fits(history, &options.limits);
+    let parts = if fits { parts(spec, history) } else { Ok(Vec::new()) };
+    let parts = parts.map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
     let judged = if !fits {
         Judged::too_large(history)
-    } else if !partitions.iter().any(Partition::says_something) {
+    } else if !parts.iter().any(|part| part.says_something) {
         Judged::Verdict(Verdict::Unknown { reason: Unknown::NothingToCheck })
     } else {
-        let taken = history.memory() + partitions.iter().map(Partition::memory).sum::<usize>();
-        judge(spec, &partitions, taken, options)?
+        let budget = Budget::new(&options.limits);
+        budget.charge(history.memory() + parts.iter().map(Part::memory).sum::<usize>());
+        judge(&Job { spec, history, parts: &parts, options, budget: &budget })?
     };
-    complete(spec, history, partitions, judged, start, options)
+    complete(spec, history, &parts, judged, start, options)
 }
 
 /// The report on what was judged since `start`, a "no" explained.
 pub(crate) fn complete<S: Specification>(
     spec: &S,
     history: &History,
-    mut partitions: Vec<Partition<S::Op>>,
+    parts: &[Part],
     judged: Judged,
     start: Instant,
     options: &CheckOptions,
 ) -> Result<Report, CheckError> {
-    let checked = partitions.iter().map(|partition| partition.calls.len() as u64).sum();
+    let checked = parts.iter().map(|part| part.operations.len() as u64).sum();
     let elapsed = start.elapsed();
     let verdict = match judged {
         Judged::Verdict(verdict) => verdict,
         Judged::Illegal(which, refutation) => {
-            let asked = !options.explanation.is_zero();
-            if let Some(partition) = partitions.get_mut(which).filter(|_| asked) {
-                *partition = partition.merged();
-            }
-            let mut explanation = explain(spec, &partitions, which, &refutation, options)?;
-            if asked {
-                let budget = allowance(options, 4);
-                explanation.sequential = sequential(spec, history, &partitions, which, &budget);
-            }
+            let explanation = explained(spec, history, parts, which, &refutation, options)?;
             Verdict::NotLinearizable { explanation: Box::new(explanation) }
         }
     };
@@ -105,19 +98,59 @@ pub(crate) fn complete<S: Specification>(
         algorithm: options.algorithm,
         counts: history.counts,
         checked,
-        partitions: partitions.len(),
+        partitions: parts.len(),
         elapsed,
         explained: start.elapsed().saturating_sub(elapsed),
     })
 }
 
-/// Whether there is room for the history and its partitions, should all operations be different.
-pub(crate) fn fits<S: Specification>(history: &History, limits: &Limits) -> bool {
-    /// A place in a table of hashes, with the hash.
-    const PLACE: usize = 16;
+/// Whether there is room for the history and its parts.
+pub(crate) fn fits(history: &History, limits: &Limits) -> bool {
     // A vector that grows by doubling is half as large again as what is in it, on average.
-    let each = (size_of::<Call>() + size_of::<S::Op>() + PLACE) * 3 / 2;
+    let each = size_of::<u32>() * 3 / 2;
     (history.memory() + history.operations.len() * each) as u64 <= limits.memory_bytes
+}
+
+/// What so many operations of a partition take.
+fn gathered_size<S: Specification>(operations: usize) -> usize {
+    operations * (size_of::<Call>() + size_of::<S::Op>())
+}
+
+/// What merging them takes, should all be different: they are there twice, and in a table of hashes.
+fn merged_size<S: Specification>(operations: usize) -> usize {
+    const PLACE: usize = 16;
+    gathered_size::<S>(operations) + operations * PLACE * 3 / 2
+}
+
+/// Why that part has no linearization, and what the history still is, if that is asked for.
+fn explained<S: Specification>(
+    spec: &S,
+    history: &History,
+    parts: &[Part],
+    which: usize,
+    refutation: &Refutation,
+    options: &CheckOptions,
+) -> Result<Explanation, CheckError> {
+    let mut partition = Partition::default();
+    if let Some(part) = parts.get(which) {
+        part.gather(spec, history, &mut partition);
+    }
+    if options.explanation.is_zero() {
+        return explain(spec, &partition, refutation, options);
+    }
+    partition = partition.merged();
+    let mut explanation = explain(spec, &partition, refutation, options)?;
+    let all = history.memory() + gathered_size::<S>(history.operations.len());
+    explanation.sequential = if all as u64 > options.limits.memory_bytes {
+        Sequential::Unknown { reason: "no memory left to look" }
+    } else {
+        let mut partitions = gathered(spec, history, parts);
+        if let Some(place) = partitions.get_mut(which) {
+            *place = partition;
+        }
+        sequential(spec, history, &partitions, which, &allowance(options, 4))
+    };
+    Ok(explanation)
 }
 
 impl Model {
@@ -156,33 +189,36 @@ impl Judged {
     }
 }
 
-fn judge<S: Specification>(
-    spec: &S,
-    partitions: &[Partition<S::Op>],
-    taken: usize,
-    options: &CheckOptions,
-) -> Result<Judged, CheckError> {
-    let budget = Budget::new(&options.limits);
-    budget.charge(taken);
-    let mut open: Vec<usize> = (0..partitions.len()).collect();
-    open.sort_by_key(|which| partitions.get(*which).map_or(0, |partition| partition.calls.len()));
-    let mut witness: Vec<Option<Linearization>> = vec![None; partitions.len()];
-    let mut furthest = vec![Progress::default(); partitions.len()];
+/// What is to be decided, and with what.
+struct Job<'a, S> {
+    spec: &'a S,
+    history: &'a History,
+    parts: &'a [Part],
+    options: &'a CheckOptions,
+    budget: &'a Budget,
+}
+
+fn judge<S: Specification>(job: &Job<'_, S>) -> Result<Judged, CheckError> {
+    let parts = job.parts;
+    let mut open: Vec<usize> = (0..parts.len()).collect();
+    open.sort_by_key(|which| parts.get(*which).map_or(0, |part| part.operations.len()));
+    let mut witness: Vec<Option<Linearization>> = vec![None; parts.len()];
+    let mut furthest = vec![Progress::default(); parts.len()];
     // A key alone gets all there is.
-    let shares: &[u64] = if partitions.len() > 1 { &[FIRST_SHARE, u64::MAX] } else { &[u64::MAX] };
+    let shares: &[u64] = if parts.len() > 1 { &[FIRST_SHARE, u64::MAX] } else { &[u64::MAX] };
     for share in shares.iter().copied() {
-        let answers = decide_all(spec, partitions, &open, options, &budget, share);
+        let answers = decide_all(job, &open, share);
         open.clear();
         let mut stopped = Vec::new();
         for (which, answer) in answers {
-            let Some(partition) = partitions.get(which) else { continue };
+            let Some(part) = parts.get(which) else { continue };
             if let (Ok(Answer::Undecided(_, progress)), Some(known)) = (&answer, furthest.get_mut(which)) {
                 *known = if progress.reached < known.reached { *known } else { *progress };
             }
             match answer {
                 Ok(Answer::Legal(order)) => {
                     if let Some(place) = witness.get_mut(which) {
-                        *place = Some(Linearization { key: partition.key.clone(), order });
+                        *place = Some(Linearization { key: part.key.clone(), order });
                     }
                 }
                 Ok(Answer::Illegal(refutation)) => {
@@ -191,10 +227,10 @@ fn judge<S: Specification>(
                 Ok(Answer::Undecided(Stopped::Share, _)) => open.push(which),
                 Ok(Answer::Undecided(reason, progress)) => {
                     let progress = furthest.get(which).copied().unwrap_or(progress);
-                    stopped.push((reason, Undecided { key: partition.key.clone(), progress }));
+                    stopped.push((reason, Undecided { key: part.key.clone(), progress }));
                 }
                 Err(fault) => {
-                    let key = partition.key.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+                    let key = part.key.as_ref().map_or("(none)".to_owned(), ToString::to_string);
                     return Err(CheckError::InvalidWitness { key, fault });
                 }
             }
@@ -206,9 +242,9 @@ fn judge<S: Specification>(
         }
     }
     // A partition without an answer is no pass, however it came about.
-    let unanswered = || (0..partitions.len()).filter(|which| !matches!(witness.get(*which), Some(Some(_))));
+    let unanswered = || (0..parts.len()).filter(|which| !matches!(witness.get(*which), Some(Some(_))));
     if unanswered().next().is_some() {
-        let key = |which: usize| partitions.get(which).and_then(|partition| partition.key.clone());
+        let key = |which: usize| parts.get(which).and_then(|part| part.key.clone());
         let progress = |which: usize| furthest.get(which).copied().unwrap_or_default();
         let undecided =
             unanswered().map(|which| Undecided { key: key(which), progress: progress(which) }).collect();
@@ -227,29 +263,24 @@ pub(crate) enum Answer {
 
 type Answers = Vec<(usize, Result<Answer, InvalidWitness>)>;
 
-/// Decides those partitions, each on the next thread that is free; the first "no" stops the others.
-fn decide_all<S: Specification>(
-    spec: &S,
-    partitions: &[Partition<S::Op>],
-    which: &[usize],
-    options: &CheckOptions,
-    budget: &Budget,
-    share: u64,
-) -> Answers {
-    let calls = |which: &usize| partitions.get(*which).map_or(0, |partition| partition.calls.len());
+/// Decides those parts, each on the next thread that is free; the first "no" stops the others.
+fn decide_all<S: Specification>(job: &Job<'_, S>, which: &[usize], share: u64) -> Answers {
+    let calls = |which: &usize| job.parts.get(*which).map_or(0, |part| part.operations.len());
     let cores = || match share {
         FIRST_SHARE if which.iter().map(calls).sum::<usize>() < FEW => 1,
         _ => thread::available_parallelism().map_or(1, NonZero::get),
     };
-    let threads = options.threads.map_or_else(cores, NonZero::get).min(which.len());
+    let threads = job.options.threads.map_or_else(cores, NonZero::get).min(which.len());
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Answers::new());
     let work = || {
+        // Made anew for each part, in the same place.
+        let mut partition = Partition::default();
         while let Some(which) = which.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let Some(partition) = partitions.get(*which) else { continue };
-            let answer = decide_one(spec, partition, options.algorithm, budget, share);
+            let Some(part) = job.parts.get(*which) else { continue };
+            let answer = decide_part(job, part, &mut partition, share);
             if !matches!(answer, Ok(Answer::Legal(_) | Answer::Undecided(..))) {
-                budget.settle();
+                job.budget.settle();
             }
             answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((*which, answer));
         }
@@ -270,6 +301,21 @@ fn decide_all<S: Specification>(
     answers
 }
 
+/// Puts the partition together and decides it.
+fn decide_part<S: Specification>(
+    job: &Job<'_, S>,
+    part: &Part,
+    partition: &mut Partition<S::Op>,
+    share: u64,
+) -> Result<Answer, InvalidWitness> {
+    let mut purse = job.budget.purse();
+    if let Err(stopped) = purse.take(gathered_size::<S>(part.operations.len())) {
+        return Ok(Answer::Undecided(stopped, Progress::default()));
+    }
+    part.gather(job.spec, job.history, partition);
+    decide_one(job.spec, partition, job.options.algorithm, job.budget, share)
+}
+
 pub(crate) fn decide_one<S: Specification>(
     spec: &S,
     partition: &Partition<S::Op>,
@@ -277,11 +323,17 @@ pub(crate) fn decide_one<S: Specification>(
     budget: &Budget,
     share: u64,
 ) -> Result<Answer, InvalidWitness> {
-    let shortly = shortly(spec, &partition.kinds, &partition.calls, algorithm, budget);
-    let decision = shortly.unwrap_or_else(|| {
-        let merged = partition.merged();
-        at_length(spec, &merged.kinds, &merged.calls, algorithm, budget, share)
-    });
+    let decision = match shortly(spec, &partition.kinds, &partition.calls, algorithm, budget) {
+        Some(decision) => decision,
+        None => {
+            let mut purse = budget.purse();
+            if let Err(stopped) = purse.take(merged_size::<S>(partition.calls.len())) {
+                return Ok(Answer::Undecided(stopped, Progress::default()));
+            }
+            let merged = partition.merged();
+            at_length(spec, &merged.kinds, &merged.calls, algorithm, budget, share)
+        }
+    };
     match decision {
         Decision::Legal(order) => {
             validate(spec, partition, &order)?;

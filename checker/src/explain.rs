@@ -29,13 +29,10 @@ pub(crate) fn allowance(options: &CheckOptions, part: u32) -> Budget {
 
 pub(crate) fn explain<S: Specification>(
     spec: &S,
-    partitions: &[Partition<S::Op>],
-    which: usize,
+    partition: &Partition<S::Op>,
     refutation: &Refutation,
     options: &CheckOptions,
 ) -> Result<Explanation, CheckError> {
-    let empty = Partition { key: None, kinds: Vec::new(), calls: Vec::new() };
-    let partition = partitions.get(which).unwrap_or(&empty);
     if options.explanation.is_zero() {
         return Ok(unexplained(partition, refutation));
     }

@@ -64,7 +64,7 @@ impl Explanation {
     fn write(&self, history: &History, out: &mut String) -> std::fmt::Result {
         let get = |id: &u32| history.operations.get(*id as usize);
         let Some(blocked) = get(&self.blocked) else { return Ok(()) };
-        writeln!(out, "cannot be linearized: {}", located(&history.name, blocked))?;
+        writeln!(out, "cannot be linearized: {}", located(&history.name, &blocked))?;
         if self.conflict.is_empty() {
             return writeln!(out, "  not explained: no time was given for it");
         }
@@ -86,13 +86,13 @@ impl Explanation {
         let ids = self.conflict.iter().chain(&self.related);
         let mut drawn: Vec<_> = ids.filter_map(|id| get(id).map(|op| (op, context(id)))).collect();
         drawn.sort_by_key(|(op, _)| op.invoked.position);
-        draw(&drawn, blocked, out)?;
+        draw(&drawn, &blocked, out)?;
         let shown = |id: &u32| self.conflict.contains(id) || context(id);
         let concurrent: Vec<_> = self.concurrent.iter().filter(|id| !shown(id)).collect();
         if !concurrent.is_empty() {
             writeln!(out, "open at the same time as the operation that cannot be linearized:")?;
             for operation in concurrent.iter().take(MOST).filter_map(|id| get(id)) {
-                writeln!(out, "  {}", located("", operation))?;
+                writeln!(out, "  {}", located("", &operation))?;
             }
             if concurrent.len() > MOST {
                 writeln!(out, "  … and {} more", concurrent.len() - MOST)?;
@@ -104,7 +104,7 @@ impl Explanation {
     /// How far an order could be taken, and why no further.
     fn write_way(&self, history: &History, out: &mut String) -> std::fmt::Result {
         let names = |ids: &[u32]| {
-            let name = |id: &u32| history.operations.get(*id as usize).map(named);
+            let name = |id: &u32| history.operations.get(*id as usize).map(|op| named(&op));
             ids.iter().filter_map(name).collect::<Vec<_>>().join(", ")
         };
         if self.prefix.is_empty() {
@@ -160,7 +160,7 @@ impl Explanation {
                 writeln!(out, "  impossible{each}:")?;
                 let operations = cycle.iter().filter_map(|id| history.operations.get(*id as usize));
                 for operation in operations.take(MOST) {
-                    writeln!(out, "  {}", located("", operation))?;
+                    writeln!(out, "  {}", located("", &operation))?;
                 }
                 Ok(())
             }
@@ -174,11 +174,11 @@ impl ReadFault {
     pub fn describe(&self, history: &History) -> Option<String> {
         let get = |id: u32| history.operations.get(id as usize);
         Some(match self {
-            Self::NeverWritten { read } => format!("nobody ever wrote what {} saw", named(get(*read)?)),
+            Self::NeverWritten { read } => format!("nobody ever wrote what {} saw", named(&get(*read)?)),
             Self::NotYetWritten { read, writer } => format!(
                 "{} had returned before the first to write that, {}, began",
-                named(get(*read)?),
-                named(get(*writer)?)
+                named(&get(*read)?),
+                named(&get(*writer)?)
             ),
             Self::Stale(stale) => {
                 let time = match stale.time(history) {
@@ -188,8 +188,8 @@ impl ReadFault {
                 let (many, s) = (stale.overwrites, if stale.overwrites == 1 { "" } else { "s" });
                 format!(
                     "{} is stale by {many} write{s}{time}: the value was gone since {} returned",
-                    named(get(stale.read)?),
-                    named(get(stale.since)?)
+                    named(&get(stale.read)?),
+                    named(&get(stale.since)?)
                 )
             }
         })
@@ -212,7 +212,7 @@ fn located(file: &str, operation: &Operation) -> String {
 /// A line per operation; a column per event, so that only the order in real time shows, not how long it took.
 ///
 /// `operations` come with whether they are only there for context.
-fn draw(operations: &[(&Operation, bool)], blocked: &Operation, out: &mut String) -> std::fmt::Result {
+fn draw(operations: &[(Operation, bool)], blocked: &Operation, out: &mut String) -> std::fmt::Result {
     const STEP: usize = 3;
     // The end of the story matters most.
     let shown = operations.get(operations.len().saturating_sub(MOST)..).unwrap_or_default();

@@ -20,6 +20,13 @@ impl<T: ?Sized> Shared<T> {
     }
 }
 
+impl<T> Shared<[T]> {
+    /// The items, to be changed, if nobody else shares them.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut [T]> {
+        Arc::get_mut(&mut self.0).map(|items| &mut **items)
+    }
+}
+
 impl<T: ?Sized> Clone for Shared<T> {
     #[inline]
     fn clone(&self) -> Self {

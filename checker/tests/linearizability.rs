@@ -153,8 +153,7 @@ fn refused(workload: Workload, history: &History) -> Result<(), TestCaseError> {
                 explanation.render(history)
             );
         }
-        let only: Vec<_> =
-            explanation.conflict.iter().map(|id| history.operations[*id as usize].clone()).collect();
+        let only = history.operations.only(&explanation.conflict);
         prop_assert!(!workload.has_keys() || only.iter().all(|op| op.key == explanation.key));
         if only.len() <= 6 {
             let alone = History { operations: only, ..History::default() };

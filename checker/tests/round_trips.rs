@@ -218,7 +218,7 @@ fn odd_names_are_read_back_or_refused() {
                 &ReadOptions { format: Some(format), ..ReadOptions::default() },
             );
             let back = back.unwrap_or_else(|error| panic!("{format} {name:?}: {error}"));
-            assert_eq!((&*back.operations[0].f, &*back.annotations[0].1.f), (name, name));
+            assert_eq!((&*back.operations.get(0).unwrap().f, &*back.annotations[0].1.f), (name, name));
         }
     }
 }
@@ -228,5 +228,5 @@ fn odd_names_are_read_back_or_refused() {
 fn a_log_line_ends_where_its_line_ends() {
     let history =
         History::read("0\t:invoke\t:write\t:a\u{2003}\r\n".as_bytes(), "h", &ReadOptions::default());
-    assert_eq!(history.expect("a line").operations[0].input, Value::keyword("a\u{2003}"));
+    assert_eq!(history.expect("a line").operations.get(0).unwrap().input, Value::keyword("a\u{2003}"));
 }

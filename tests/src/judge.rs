@@ -125,8 +125,9 @@ fn unmodelled(history: &History, broken: Vec<String>) -> Judgement {
 /// What is known of each key: a violation on one leaves the others undecided.
 fn by_key(history: &History, verdict: &Verdict) -> BTreeMap<String, Validity> {
     let name = |key: &checker::Value| key.text().map_or_else(|| key.to_string(), str::to_owned);
-    let keys = history.operations.iter().filter_map(|operation| operation.key.as_ref());
-    let mut verdicts: BTreeMap<String, Validity> = keys.map(|key| (name(key), Validity::Unknown)).collect();
+    let keys = history.operations.keys();
+    let mut verdicts: BTreeMap<String, Validity> =
+        keys.iter().map(|key| (name(key), Validity::Unknown)).collect();
     match verdict {
         Verdict::Linearizable { .. } => verdicts.values_mut().for_each(|verdict| *verdict = Validity::True),
         Verdict::NotLinearizable { explanation } => {

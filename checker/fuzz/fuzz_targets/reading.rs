@@ -54,7 +54,7 @@ struct Facts {
 
 fn facts(history: &History) -> Facts {
     let mut order: Vec<u32> = Vec::new();
-    let mut operations = history.operations.clone();
+    let mut operations: Vec<Operation> = history.operations.iter().collect();
     for operation in &operations {
         order.push(operation.invoked.position);
         order.extend(operation.completed.map(|mark| mark.position));

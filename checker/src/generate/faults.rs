@@ -1,7 +1,7 @@
 //! Ways to break a history so that no doubt is left.
 
 use super::{Generated, Workload};
-use crate::history::{Event, History, Kind, Operation};
+use crate::history::{Event, Kind, Operation};
 use crate::{Outcome, Value};
 
 impl Generated {
@@ -10,14 +10,13 @@ impl Generated {
     /// there is no such read. `choice` picks one of them.
     #[must_use]
     pub fn with_stale_read(&self, choice: u64) -> Option<Vec<Event>> {
-        let history = self.history();
+        let history: Vec<Operation> = self.history().operations.iter().collect();
         let ok = |op: &&crate::Operation| op.outcome == Outcome::Ok;
         let end = |op: &crate::Operation| op.completed.map_or(u32::MAX, |mark| mark.position);
         let write = |op: &&crate::Operation| matches!(&*op.f, "write" | "put");
         let mut stale = Vec::new();
-        for read in history.operations.iter().filter(ok).filter(|op| matches!(&*op.f, "read" | "get")) {
-            let writes =
-                || history.operations.iter().filter(ok).filter(write).filter(|op| op.key == read.key);
+        for read in history.iter().filter(ok).filter(|op| matches!(&*op.f, "read" | "get")) {
+            let writes = || history.iter().filter(ok).filter(write).filter(|op| op.key == read.key);
             let over =
                 writes().filter(|op| end(op) < read.invoked.position).max_by_key(|op| op.invoked.position);
             let Some(over) = over else { continue };
@@ -49,7 +48,7 @@ impl Generated {
     /// must be written once. `choice` picks one of them.
     #[must_use]
     pub fn with_fault(&self, choice: u64) -> Option<Vec<Event>> {
-        let history = self.history();
+        let history: Vec<Operation> = self.history().operations.iter().collect();
         match self.workload {
             Workload::Register | Workload::CasRegister | Workload::KeyValue => self.with_stale_read(choice),
             Workload::MultiRegister => self.with_phantom_step(choice),
@@ -98,16 +97,15 @@ fn end(operation: &Operation) -> u32 {
     operation.completed.map_or(u32::MAX, |mark| mark.position)
 }
 
-fn ok<'a>(history: &'a History, f: &'a [&'a str]) -> impl Iterator<Item = &'a Operation> {
+fn ok<'a>(history: &'a [Operation], f: &'a [&'a str]) -> impl Iterator<Item = &'a Operation> {
     let named = move |op: &&Operation| op.outcome == Outcome::Ok && f.contains(&&*op.f);
-    history.operations.iter().filter(named)
+    history.iter().filter(named)
 }
 
 /// Reads as if nothing had happened, of what something had happened to before they began.
-fn stale(history: &History, change: &str, nothing: &Value) -> Vec<(u32, Kind, Value)> {
+fn stale(history: &[Operation], change: &str, nothing: &Value) -> Vec<(u32, Kind, Value)> {
     let names = [change];
-    let removed =
-        |element: &Value| history.operations.iter().any(|op| &*op.f == "remove" && op.input == *element);
+    let removed = |element: &Value| history.iter().any(|op| &*op.f == "remove" && op.input == *element);
     let stale = ok(history, &["read"]).filter(|read| {
         ok(history, &names)
             .any(|op| op.key == read.key && end(op) < read.invoked.position && !removed(&op.input))
@@ -116,9 +114,8 @@ fn stale(history: &History, change: &str, nothing: &Value) -> Vec<(u32, Kind, Va
 }
 
 /// Elements that are said not to be there, although they were added and never removed.
-fn missing_elements(history: &History) -> Vec<(u32, Kind, Value)> {
-    let removed =
-        |element: &Value| history.operations.iter().any(|op| &*op.f == "remove" && op.input == *element);
+fn missing_elements(history: &[Operation]) -> Vec<(u32, Kind, Value)> {
+    let removed = |element: &Value| history.iter().any(|op| &*op.f == "remove" && op.input == *element);
     let missing = ok(history, &["contains"]).filter(|read| {
         let added = |op: &Operation| op.input == read.input && end(op) < read.invoked.position;
         !removed(&read.input) && ok(history, &["add"]).any(added)
@@ -127,14 +124,14 @@ fn missing_elements(history: &History) -> Vec<(u32, Kind, Value)> {
 }
 
 /// Writes that succeed although another one had.
-fn second_writes(history: &History) -> Vec<(u32, Kind, Value)> {
-    let failed = history.operations.iter().filter(|op| op.outcome == Outcome::Fail);
+fn second_writes(history: &[Operation]) -> Vec<(u32, Kind, Value)> {
+    let failed = history.iter().filter(|op| op.outcome == Outcome::Fail);
     let failed = failed.filter(|_| ok(history, &["write"]).next().is_some());
     failed.map(|op| (end(op), Kind::Ok, op.input.clone())).collect()
 }
 
 /// Takes that answer what somebody else took.
-fn taken_twice(history: &History) -> Vec<(u32, Kind, Value)> {
+fn taken_twice(history: &[Operation]) -> Vec<(u32, Kind, Value)> {
     let takes: Vec<&Operation> =
         ok(history, &["dequeue", "pop"]).filter(|take| !take.output.is_nil()).collect();
     let twice = takes.windows(2).filter_map(|pair| match pair {
@@ -145,8 +142,8 @@ fn taken_twice(history: &History) -> Vec<(u32, Kind, Value)> {
 }
 
 /// Locks that were refused, given to a second holder although the first one has not even begun to give it back.
-fn held_by_two(history: &History) -> Vec<(u32, Kind, Value)> {
-    let refused = history.operations.iter().filter(|op| &*op.f == "acquire" && op.outcome == Outcome::Fail);
+fn held_by_two(history: &[Operation]) -> Vec<(u32, Kind, Value)> {
+    let refused = history.iter().filter(|op| &*op.f == "acquire" && op.outcome == Outcome::Fail);
     let held = |refused: &&Operation| {
         let (from, to) = (refused.invoked.position, end(refused));
         let taken = ok(history, &["acquire"]).filter(|op| end(op) < from && op.process != refused.process);
@@ -159,7 +156,7 @@ fn held_by_two(history: &History) -> Vec<(u32, Kind, Value)> {
                     && (op.outcome == Outcome::Info || end(op) > holder.invoked.position)
             };
             // Nothing else that happened overlaps with the two.
-            !history.operations.iter().any(|op| other(&op))
+            !history.iter().any(|op| other(&op))
         })
     };
     refused.filter(held).map(|op| (end(op), Kind::Ok, Value::Nil)).collect()

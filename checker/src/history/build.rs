@@ -1,8 +1,11 @@
 //! From events to operations: pairs invocations with completions and refuses what cannot have happened.
 
-use rustc_hash::FxHashMap;
-
-use super::{Counts, Event, Format, History, Kind, Mark, Operation, Outcome, Problem, Process};
+use super::clients::{Clients, Doing, State, clock_holds};
+use super::operations::{Answer, NAME, NEVER, Row, What};
+use super::packed::Packed;
+use super::room::Room;
+use super::{Counts, Event, Format, History, Kind, Outcome, Problem, Process};
+use crate::{Text, Value};
 
 /// The most events of one history: positions are 32 bits wide, and the last ones are reserved.
 pub(super) const MAX_EVENTS: u32 = u32::MAX - 16;
@@ -11,25 +14,29 @@ pub(super) const MAX_EVENTS: u32 = u32::MAX - 16;
 /// their place in the file, as Jepsen's did: the recorded Knossos histories show 1.1 ms. Order in the file is what counts.
 pub(super) const CLOCK_DISORDER: i64 = 10_000_000;
 
-/// What a process is doing.
-#[derive(Clone, Copy)]
-enum State {
-    Idle { last: u32 },
-    Open { operation: u32 },
-    Retired { operation: u32 },
-}
-
 /// Collects events into a [`History`]. Each event is checked against those before it.
 pub struct Builder {
     history: History,
-    processes: FxHashMap<i64, State>,
+    clients: Clients,
     position: u32,
     latest: Option<(i64, u32)>,
     index: Option<i64>,
     disorder: i64,
-    /// Bytes held by operations, annotations and processes.
-    held: usize,
-    most: usize,
+    room: Room,
+}
+
+/// An event of a client, its values taken in.
+#[derive(Clone, Copy)]
+pub(super) struct Packet {
+    pub(super) index: Option<i64>,
+    pub(super) time: Option<i64>,
+    pub(super) process: i64,
+    pub(super) kind: Kind,
+    /// Index of the name.
+    pub(super) f: u32,
+    /// [`Packed::NONE`] if there is none.
+    pub(super) key: Packed,
+    pub(super) value: Packed,
 }
 
 impl Default for Builder {
@@ -49,26 +56,26 @@ impl Builder {
         let history = History { name: name.to_owned(), format, ..History::default() };
         Self {
             history,
-            processes: FxHashMap::default(),
+            clients: Clients::default(),
             position: 0,
             latest: None,
             index: None,
             disorder,
-            held: 0,
-            most: usize::MAX,
+            room: Room::endless(),
         }
     }
 
     /// The same, holding no more than so many bytes.
     #[must_use]
     pub fn within(mut self, memory_bytes: Option<u64>) -> Self {
-        self.most = memory_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let most = memory_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.room = Room::new(most);
         self
     }
 
     /// How many bytes the next event may take.
     pub(super) fn room(&self) -> usize {
-        self.most.saturating_sub(self.held)
+        self.room.left()
     }
 
     /// Takes the next event; its line is its position plus one.
@@ -85,26 +92,56 @@ impl Builder {
     /// # Errors
     /// A [`Problem`] if the event cannot follow those before it.
     pub fn push_line(&mut self, event: Event, line: u32) -> Result<(), Problem> {
-        if self.position >= MAX_EVENTS {
-            return Err(Problem::Limit { what: "events", limit: u64::from(MAX_EVENTS) });
-        }
-        self.check_order(&event, line)?;
-        self.make_room(&event)?;
-        let mark = Mark { position: self.position, line, time: event.time };
-        self.position += 1;
         match event.process {
+            Process::Client(process) => {
+                let f = match self.name(event.f.as_bytes()) {
+                    Some(f) => f,
+                    None => self.new_name(event.f)?,
+                };
+                let pool = &mut self.history.operations.pool;
+                let key = match event.key {
+                    Some(key) => pool.pack(key, &mut self.room)?,
+                    None => Packed::NONE,
+                };
+                let value = pool.pack(event.value, &mut self.room)?;
+                let Event { index, time, kind, .. } = event;
+                self.push_packet(&Packet { index, time, process, kind, f, key, value }, line)
+            }
             // Only what says of itself that it is no client is passed over: an operation that nobody looks at would be a pass
             // for nothing.
             Process::Named(ref name) if &**name != "nemesis" && event.kind != Kind::Info => {
-                return Err(Problem::syntax("a process: a number, or nemesis", format!("`{name}`")));
+                Err(Problem::syntax("a process: a number, or nemesis", format!("`{name}`")))
             }
-            Process::Named(_) => self.history.annotations.push((line, event)),
-            Process::Client(process) => match event.kind {
-                Kind::Invoke => self.invoke(process, event, mark)?,
-                kind => self.complete(process, kind, event, mark)?,
-            },
+            Process::Named(_) => self.annotate(event, line),
         }
+    }
+
+    fn annotate(&mut self, event: Event, line: u32) -> Result<(), Problem> {
+        self.next(event.index, event.time, line)?;
+        let memory = |value: &Option<Value>| value.as_ref().map_or(0, Value::memory);
+        let beyond = memory(&event.key) + memory(&event.error) + event.value.memory();
+        self.room.take(beyond + event.f.len())?;
+        self.room.lengthen(&mut self.history.annotations, 1)?;
+        self.history.annotations.push((line, event));
         Ok(())
+    }
+
+    /// Takes the next event of a client, found on that line.
+    #[inline]
+    pub(super) fn push_packet(&mut self, packet: &Packet, line: u32) -> Result<(), Problem> {
+        let position = self.next(packet.index, packet.time, line)?;
+        let client = match self.clients.index(packet.process) {
+            Some(client) => client,
+            None if packet.kind == Kind::Invoke => self.new_client(packet.process)?,
+            None => {
+                let process = Process::Client(packet.process);
+                return Err(Problem::CompletionWithoutInvocation { process, kind: packet.kind });
+            }
+        };
+        match packet.kind {
+            Kind::Invoke => self.invoke(client, packet, position),
+            _ => self.complete(client, packet, position),
+        }
     }
 
     /// The history; operations still open stay open for ever.
@@ -121,32 +158,62 @@ impl Builder {
         &self.history
     }
 
-    /// Counts the event, and lengthens what it is kept in. While that moves it is there twice: there must be room for both, even
-    /// if the allocator finds a better way.
-    fn make_room(&mut self, event: &Event) -> Result<(), Problem> {
-        /// Longer names are not shared (see the interner of the readers).
-        const SHARED: usize = 64;
-        let name = if event.f.len() > SHARED { event.f.len() } else { 0 };
-        let key = event.key.as_ref().map_or(0, crate::Value::memory);
-        self.held += name + key + event.value.memory();
-        let processes = self.processes.capacity() * PROCESS;
-        let moving = match event.process {
-            Process::Client(_) if event.kind == Kind::Invoke => {
-                lengthen(&mut self.history.operations, &mut self.held, self.most)?
-                    + if self.processes.len() == self.processes.capacity() { processes * 3 } else { 0 }
+    /// The number of a name that was there before.
+    #[inline]
+    pub(super) fn name(&self, name: &[u8]) -> Option<u32> {
+        const FEW: usize = 8;
+        let names = &self.history.operations.names;
+        let first = names.as_slice().iter().take(FEW);
+        let found = first.zip(0..).find(|(known, _)| known.as_bytes() == name).map(|(_, at)| at);
+        match found {
+            None if names.len() > FEW => {
+                names.get_index_of(str::from_utf8(name).ok()?).and_then(|at| u32::try_from(at).ok())
             }
-            Process::Client(_) => 0,
-            Process::Named(_) => {
-                self.held += event.error.as_ref().map_or(0, crate::Value::memory);
-                lengthen(&mut self.history.annotations, &mut self.held, self.most)?
-            }
-        };
-        let taken = self.held.saturating_add(processes).saturating_add(moving);
-        if taken > self.most { Err(Problem::Memory) } else { Ok(()) }
+            found => found,
+        }
     }
 
-    fn check_order(&mut self, event: &Event, line: u32) -> Result<(), Problem> {
-        if let Some(now) = event.index {
+    fn new_name(&mut self, name: Text) -> Result<u32, Problem> {
+        let names = &mut self.history.operations.names;
+        self.room.take(name.len() + NAME)?;
+        if names.len() == names.capacity() {
+            self.room.fits(2 * names.capacity() * NAME)?;
+        }
+        let at = names.insert_full(name).0;
+        let limit = Problem::Limit { what: "different names of operations", limit: What::NAMES as u64 };
+        u32::try_from(at).ok().filter(|_| at < What::NAMES).ok_or(limit)
+    }
+
+    /// The text of those bytes, taken in; `None` if they are no UTF-8.
+    #[inline]
+    pub(super) fn text(&mut self, bytes: &[u8]) -> Result<Option<Packed>, Problem> {
+        self.history.operations.pool.text(bytes, &mut self.room)
+    }
+
+    /// That pair, taken in.
+    #[inline]
+    pub(super) fn pair(&mut self, pair: [Packed; 2]) -> Result<Packed, Problem> {
+        self.history.operations.pool.pair(pair, &mut self.room)
+    }
+
+    fn new_client(&mut self, process: i64) -> Result<u32, Problem> {
+        let processes = &mut self.history.operations.processes;
+        self.room.lengthen(processes, 1)?;
+        // Fits: there are no more than events.
+        let index = u32::try_from(processes.len()).unwrap_or(u32::MAX);
+        processes.push(process);
+        self.clients.insert(process, index, &mut self.room)?;
+        Ok(index)
+    }
+
+    /// Counts the event: its position.
+    #[inline]
+    fn next(&mut self, index: Option<i64>, time: Option<i64>, line: u32) -> Result<u32, Problem> {
+        let position = self.position;
+        if position >= MAX_EVENTS {
+            return Err(Problem::Limit { what: "events", limit: u64::from(MAX_EVENTS) });
+        }
+        if let Some(now) = index {
             if let Some(before) = self.index
                 && now <= before
             {
@@ -154,7 +221,7 @@ impl Builder {
             }
             self.index = Some(now);
         }
-        if let Some(now) = event.time {
+        if let Some(now) = time {
             match self.latest {
                 Some((before, at)) if now.saturating_add(self.disorder) < before => {
                     return Err(Problem::TimeBackwards { now, before, line: at });
@@ -163,123 +230,138 @@ impl Builder {
                 _ => self.latest = Some((now, line)),
             }
         }
-        Ok(())
+        self.history.operations.times.push(time, &mut self.room)?;
+        self.history.operations.lines.push(position, line, &mut self.room)?;
+        self.position += 1;
+        Ok(position)
     }
 
-    fn invoke(&mut self, process: i64, event: Event, mark: Mark) -> Result<(), Problem> {
-        match self.processes.get(&process) {
-            Some(State::Open { operation }) => {
-                let (f, invoked) = self.opened(*operation);
-                return Err(Problem::TwoOpen { process: Process::Client(process), f, invoked });
-            }
-            Some(State::Retired { operation }) => {
-                let (_, invoked) = self.opened(*operation);
-                return Err(Problem::Retired { process: Process::Client(process), invoked });
-            }
-            Some(State::Idle { last }) => self.check_clock(*last, mark)?,
-            None => {}
+    #[inline]
+    fn invoke(&mut self, client: u32, packet: &Packet, position: u32) -> Result<(), Problem> {
+        let Some(doing) = self.clients.doing.get_mut(client as usize) else { return Ok(()) };
+        match doing.state {
+            State::Fresh => {}
+            State::Idle { .. } if clock_holds(doing.last, packet.time) => {}
+            state => return Err(self.cannot_invoke(state, packet)),
         }
-        self.history.counts.invoke += 1;
+        let operations = &mut self.history.operations;
         // Fits: there are at most MAX_EVENTS operations.
-        let operation = u32::try_from(self.history.operations.len()).unwrap_or(u32::MAX);
-        self.history.operations.push(Operation {
-            process,
-            f: event.f,
-            key: event.key,
-            input: event.value,
-            output: crate::Value::Nil,
-            outcome: Outcome::Info,
-            invoked: mark,
-            completed: None,
+        let operation = u32::try_from(operations.rows.len()).unwrap_or(u32::MAX);
+        *doing = Doing { state: State::Open { operation }, last: packet.time };
+        self.room.lengthen(&mut operations.rows, 1)?;
+        self.history.counts.invoke += 1;
+        operations.rows.push(Row {
+            process: client,
+            key: packet.key,
+            what: What::new(packet.f, Outcome::Info, Answer::Nothing),
+            value: packet.value,
+            invoked: position,
+            completed: NEVER,
         });
-        self.processes.insert(process, State::Open { operation });
         Ok(())
     }
 
-    fn complete(&mut self, process: i64, kind: Kind, event: Event, mark: Mark) -> Result<(), Problem> {
-        let named = Process::Client(process);
-        let at = match self.processes.get(&process) {
-            Some(State::Open { operation }) => *operation,
-            Some(State::Idle { last: done } | State::Retired { operation: done }) => {
-                let operation = self.history.operations.get(*done as usize);
-                return Err(match operation.and_then(|op| op.completed.map(|mark| (op.invoked, mark))) {
-                    Some((invoked, completed)) => Problem::DuplicateCompletion {
-                        process: named,
-                        invoked: invoked.line,
-                        completed: completed.line,
-                    },
-                    None => Problem::CompletionWithoutInvocation { process: named, kind },
-                });
+    #[cold]
+    fn cannot_invoke(&self, state: State, packet: &Packet) -> Problem {
+        let process = Process::Client(packet.process);
+        match state {
+            State::Fresh => Problem::CompletionWithoutInvocation { process, kind: packet.kind },
+            State::Open { operation } => {
+                let (f, invoked) = self.opened(operation);
+                Problem::TwoOpen { process, f, invoked }
             }
-            None => return Err(Problem::CompletionWithoutInvocation { process: named, kind }),
-        };
-        self.check_clock(at, mark)?;
-        let Some(operation) = self.history.operations.get_mut(at as usize) else {
-            return Err(Problem::CompletionWithoutInvocation { process: named, kind });
-        };
-        let invoked = operation.invoked.line;
-        if *operation.f != *event.f {
-            let (open, found) = (operation.f.to_string(), event.f.to_string());
-            return Err(Problem::WrongFunction { process: named, open, found, invoked });
+            State::Retired { operation } => Problem::Retired { process, invoked: self.opened(operation).1 },
+            State::Idle { last } => self.backwards(last, packet),
         }
-        if event.key.is_some() && operation.key != event.key {
-            let shown =
-                |key: &Option<crate::Value>| key.as_ref().map_or("(none)".to_owned(), ToString::to_string);
-            let (open, found) = (shown(&operation.key), shown(&event.key));
-            return Err(Problem::WrongKey { process: named, open, found, invoked });
+    }
+
+    #[inline]
+    fn complete(&mut self, client: u32, packet: &Packet, position: u32) -> Result<(), Problem> {
+        let Some(doing) = self.clients.doing.get_mut(client as usize) else { return Ok(()) };
+        let operations = &mut self.history.operations;
+        let (at, row) = match doing.state {
+            State::Open { operation } if clock_holds(doing.last, packet.time) => {
+                let Some(row) = operations.rows.get_mut(operation as usize) else { return Ok(()) };
+                (operation, row)
+            }
+            state => return Err(self.cannot_complete(state, packet)),
+        };
+        let other_key = packet.key != Packed::NONE
+            && (row.key == Packed::NONE || !operations.pool.same(packet.key, row.key));
+        if row.what.name() != packet.f || other_key {
+            return Err(self.other(at, packet));
         }
-        // Most completions repeat what was asked: one of the two is enough.
-        operation.output = if event.value == operation.input { operation.input.clone() } else { event.value };
-        operation.completed = Some(mark);
-        let (outcome, state) = match kind {
+        let (outcome, state) = match packet.kind {
             Kind::Ok => (Outcome::Ok, State::Idle { last: at }),
             Kind::Fail => (Outcome::Fail, State::Idle { last: at }),
             Kind::Info | Kind::Invoke => (Outcome::Info, State::Retired { operation: at }),
         };
-        operation.outcome = outcome;
+        *doing = Doing { state, last: packet.time };
+        self.room.lengthen(&mut operations.both, 1)?;
+        row.completed = position;
+        row.what = What::new(packet.f, outcome, Answer::Nothing);
+        row.answer(packet.value, &mut operations.pool, &mut operations.both, &mut self.room);
         match outcome {
             Outcome::Ok => self.history.counts.ok += 1,
             Outcome::Fail => self.history.counts.fail += 1,
             Outcome::Info => self.history.counts.info += 1,
         }
-        self.processes.insert(process, state);
         Ok(())
     }
 
-    /// One process is one thread: its own clock never runs backwards, whatever the recorder's habits.
-    fn check_clock(&self, operation: u32, mark: Mark) -> Result<(), Problem> {
-        let Some(operation) = self.history.operations.get(operation as usize) else { return Ok(()) };
-        let last = operation.completed.unwrap_or(operation.invoked);
-        match (last.time, mark.time) {
-            (Some(before), Some(now)) if now < before => {
-                Err(Problem::TimeBackwards { now, before, line: last.line })
+    #[cold]
+    fn cannot_complete(&self, state: State, packet: &Packet) -> Problem {
+        let (process, kind) = (Process::Client(packet.process), packet.kind);
+        match state {
+            State::Open { operation } => self.backwards(operation, packet),
+            State::Fresh => Problem::CompletionWithoutInvocation { process, kind },
+            State::Idle { last: done } | State::Retired { operation: done } => {
+                match self
+                    .history
+                    .operations
+                    .get(done as usize)
+                    .and_then(|op| Some((op.invoked, op.completed?)))
+                {
+                    Some((invoked, completed)) => Problem::DuplicateCompletion {
+                        process,
+                        invoked: invoked.line,
+                        completed: completed.line,
+                    },
+                    None => Problem::CompletionWithoutInvocation { process, kind },
+                }
             }
-            _ => Ok(()),
         }
     }
 
+    /// The completion is one of another operation than the one that is open.
+    #[cold]
+    fn other(&self, operation: u32, packet: &Packet) -> Problem {
+        let process = Process::Client(packet.process);
+        let (open, invoked) = self.opened(operation);
+        let operations = &self.history.operations;
+        let found =
+            operations.names.get_index(packet.f as usize).map_or_else(String::new, ToString::to_string);
+        if open != found {
+            return Problem::WrongFunction { process, open, found, invoked };
+        }
+        let key = operations.get(operation as usize).and_then(|operation| operation.key);
+        let open = key.map_or("(none)".to_owned(), |key| key.to_string());
+        let found = operations.pool.value(packet.key).to_string();
+        Problem::WrongKey { process, open, found, invoked }
+    }
+
+    /// One process is one thread: its own clock never runs backwards, whatever the recorder's habits.
+    #[cold]
+    fn backwards(&self, operation: u32, packet: &Packet) -> Problem {
+        let last = self.history.operations.get(operation as usize);
+        let last = last.map(|operation| operation.completed.unwrap_or(operation.invoked));
+        let (before, line) = last.map_or((None, 0), |mark| (mark.time, mark.line));
+        let time = |time: Option<i64>| time.unwrap_or_default();
+        Problem::TimeBackwards { now: time(packet.time), before: time(before), line }
+    }
+
     fn opened(&self, operation: u32) -> (String, u32) {
-        self.history
-            .operations
-            .get(operation as usize)
-            .map_or_else(|| (String::new(), 0), |op| (op.f.to_string(), op.invoked.line))
+        let operation = self.history.operations.get(operation as usize);
+        operation.map_or_else(|| (String::new(), 0), |op| (op.f.to_string(), op.invoked.line))
     }
-}
-
-/// What one process takes in the table: at most seven of eight places are taken.
-const PROCESS: usize = (size_of::<(i64, State)>() + 1) * 8 / 7 + 1;
-
-/// Makes room for one more, if both copies of the vector fit beside what is held; says what moved.
-fn lengthen<T>(vector: &mut Vec<T>, held: &mut usize, most: usize) -> Result<usize, Problem> {
-    if vector.len() < vector.capacity() {
-        return Ok(0);
-    }
-    let old = vector.capacity() * size_of::<T>();
-    let more = (vector.capacity() / 2).max(64);
-    *held += more * size_of::<T>();
-    if held.saturating_add(old) > most {
-        return Err(Problem::Memory);
-    }
-    vector.reserve_exact(more);
-    Ok(old)
 }

@@ -73,6 +73,14 @@ impl<R: BufRead> Events<R> {
         }
     }
 
+    /// Has the builder take what can be read quickly; says whether there was anything.
+    fn quickly(&mut self, builder: &mut Builder) -> Result<bool, Misread> {
+        match self {
+            Self::JsonLines(reader) => reader.quickly(builder),
+            Self::Edn(_) | Self::LogLines(_) => Ok(false),
+        }
+    }
+
     /// The next event, which may take so many bytes.
     pub(super) fn next(&mut self, room: usize) -> Result<Option<(Event, u64, u64)>, Misread> {
         match self {
@@ -91,7 +99,7 @@ impl History {
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, ReadError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| Problem::Io(error).at(0, 0).in_file(&name))?;
-        Self::read(BufReader::with_capacity(1 << 17, file), &name, options)
+        Self::read(file, &name, options)
     }
 
     /// Reads a history of that name.
@@ -109,13 +117,14 @@ impl History {
                 (head, format)
             }
         };
-        let input = BufReader::with_capacity(1 << 17, Cursor::new(head).chain(reader));
+        let input = BufReader::with_capacity(BUFFER, Cursor::new(head).chain(reader));
         let mut events = Events::new(format, input);
         let mut builder = Builder::new(name, Some(format)).within(options.memory_bytes);
         let mut any = false;
-        while let Some((event, line, column)) =
-            events.next(builder.room()).map_err(|misread| misread.in_file(name))?
-        {
+        loop {
+            any |= events.quickly(&mut builder).map_err(|misread| misread.in_file(name))?;
+            let next = events.next(builder.room()).map_err(|misread| misread.in_file(name))?;
+            let Some((event, line, column)) = next else { break };
             any = true;
             let short = u32::try_from(line).unwrap_or(u32::MAX);
             builder.push_line(event, short).map_err(|problem| problem.at(line, column).in_file(name))?;
@@ -150,10 +159,21 @@ impl Value {
 /// How much of a file is looked at to find its format out: a comment longer than this in front hides it.
 pub(super) const HEAD: u64 = 1 << 16;
 
+/// How much is read at a time: little enough to stay in the nearest caches.
+const BUFFER: usize = 1 << 16;
+
+/// Reads until it is clear what it is.
 fn peek_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    const PIECE: u64 = 1 << 12;
     let mut head = Vec::new();
-    reader.take(HEAD).read_to_end(&mut head)?;
-    Ok(head)
+    loop {
+        let read = reader.by_ref().take(PIECE).read_to_end(&mut head)?;
+        // A brace alone tells nothing yet.
+        let clear = !head.trim_ascii_end().ends_with(b"{") && detect(&head).is_ok();
+        if clear || read == 0 || head.len() as u64 >= HEAD {
+            return Ok(head);
+        }
+    }
 }
 
 /// The first bytes that are neither blank nor comment tell the formats apart.

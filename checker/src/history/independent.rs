@@ -9,7 +9,7 @@ impl History {
     #[must_use]
     pub fn has_key_tuples(&self) -> bool {
         let tuple = |operation: &Operation| operation.key.is_none() && tuple(&operation.input).is_some();
-        !self.operations.is_empty() && self.operations.iter().all(tuple)
+        !self.operations.is_empty() && self.operations.iter().all(|operation| tuple(&operation))
     }
 
     /// The same history with the keys taken out of the tuples.
@@ -17,11 +17,11 @@ impl History {
     /// # Errors
     /// [`Unfit`] at the first value that is no tuple, or a completion with another key than its invocation.
     pub fn independent(mut self) -> Result<Self, Unfit> {
-        for operation in &mut self.operations {
+        self.operations = std::mem::take(&mut self.operations).with_values(|operation| {
             let Some((key, input)) = tuple(&operation.input) else {
                 return Err(Unfit::operation(operation, "a value [key value]"));
             };
-            operation.output = match tuple(&operation.output) {
+            let output = match tuple(&operation.output) {
                 Some((other, output)) if other == key => output,
                 Some(_) => return Err(Unfit::answer(operation, format!("an answer for key {key}"))),
                 None if operation.outcome == super::Outcome::Ok && !operation.output.is_nil() => {
@@ -29,9 +29,8 @@ impl History {
                 }
                 None => Value::Nil,
             };
-            operation.key = Some(key);
-            operation.input = input;
-        }
+            Ok((key, input, output))
+        })?;
         Ok(self)
     }
 }

@@ -6,7 +6,9 @@
 
 use std::io::BufRead;
 
+use super::build::Builder;
 use super::error::Misread;
+use super::quick_lines;
 use super::text::{Interner, glance, next_line, shown};
 use super::{Event, Kind, Problem, Process};
 use crate::Value;
@@ -21,6 +23,33 @@ pub(crate) struct JsonLines<R> {
 impl<R: BufRead> JsonLines<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self { reader, buffer: Vec::new(), names: Interner::new(), line: 0 }
+    }
+
+    /// Has the builder take the lines that are plain and there already, and leaves the first that is not. Says whether there were any.
+    pub(super) fn quickly(&mut self, builder: &mut Builder) -> Result<bool, Misread> {
+        // An error comes again where the next line is read.
+        let there = self.reader.fill_buf().unwrap_or_default();
+        let mut used = 0;
+        let mut wrong = None;
+        while let Some(rest) = there.get(used..) {
+            let line = self.line + 1;
+            let short = u32::try_from(line).unwrap_or(u32::MAX);
+            let taken = match quick_lines::event(rest, builder) {
+                Ok(None) => break,
+                Ok(Some((packet, length))) => builder.push_packet(&packet, short).map(|()| length),
+                Err(problem) => Err(problem),
+            };
+            match taken {
+                Ok(length) => used += length,
+                Err(problem) => {
+                    wrong = Some(problem.at(line, 1));
+                    break;
+                }
+            }
+            self.line = line;
+        }
+        self.reader.consume(used);
+        wrong.map_or(Ok(used > 0), Err)
     }
 
     /// The next event with its place; it may take so many bytes.
@@ -273,7 +302,7 @@ impl<'a> Scan<'a> {
 
 /// How many bytes of a string come before the first that is not simply itself: `"`, `\`, or a control character. Eight bytes at a
 /// time, since every name and text of a history passes here.
-fn plain_length(text: &[u8]) -> usize {
+pub(super) fn plain_length(text: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
     // The lowest bit that this sets is right: borrows only go upwards ("Bit Twiddling Hacks", hasless).

@@ -9,6 +9,7 @@
 //! A history that is still being written comes as a [`Stream`] of events; [`Builder::so_far`] is the history up to the last.
 
 mod build;
+mod clients;
 mod edn;
 mod edn_atoms;
 mod error;
@@ -17,7 +18,13 @@ mod format;
 mod independent;
 mod json_lines;
 mod json_values;
+mod loaded;
 mod log_lines;
+mod marks;
+mod operations;
+mod packed;
+mod quick_lines;
+mod room;
 mod stream;
 mod text;
 mod write;
@@ -26,6 +33,8 @@ pub use build::Builder;
 pub use error::{Problem, ReadError};
 pub use event::{Event, Kind, Process};
 pub use format::{Format, ReadOptions};
+pub use operations::{Iter, Operations};
+pub(crate) use packed::Packed;
 pub use stream::Stream;
 pub use write::{Keys, Writer};
 
@@ -105,7 +114,7 @@ pub struct History {
     /// How it was read, if it was.
     pub format: Option<Format>,
     /// The operations of the clients, in the order of their invocations.
-    pub operations: Vec<Operation>,
+    pub operations: Operations,
     /// Lines of the nemesis, each with its line number.
     pub annotations: Vec<(u32, Event)>,
     /// Events by type.
@@ -113,15 +122,9 @@ pub struct History {
 }
 
 impl History {
-    /// About how many bytes it holds. A text that several operations share is counted for each of them.
+    /// About how many bytes it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let values = |operation: &Operation| {
-            let key = operation.key.as_ref().map_or(0, Value::memory);
-            key + operation.input.memory() + operation.output.memory()
-        };
-        let annotations = self.annotations.capacity() * size_of::<(u32, Event)>();
-        let operations = self.operations.capacity() * size_of::<Operation>();
-        annotations + operations + self.operations.iter().map(values).sum::<usize>()
+        self.annotations.capacity() * size_of::<(u32, Event)>() + self.operations.memory()
     }
 }

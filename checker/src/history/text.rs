@@ -23,7 +23,7 @@ pub(crate) struct Interner {
 }
 
 impl Interner {
-    const SLOTS: usize = 1 << 12;
+    const SLOTS: usize = 1 << 10;
     /// Long texts are seldom repeated.
     const LONGEST: usize = 64;
 
@@ -56,7 +56,8 @@ impl Interner {
 }
 
 /// Which slot a text has: its two ends, mixed. Texts that agree in both share one, and only take turns in it.
-fn slot(bytes: &[u8]) -> usize {
+#[inline]
+pub(super) fn slot(bytes: &[u8]) -> usize {
     let end = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
     let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),

@@ -186,7 +186,7 @@ impl History {
             events.push((
                 invoked.line,
                 invoked.position,
-                event(operation, Kind::Invoke, &operation.input, invoked.time),
+                event(&operation, Kind::Invoke, &operation.input, invoked.time),
             ));
             if let Some(completed) = operation.completed {
                 let kind = match operation.outcome {
@@ -198,7 +198,7 @@ impl History {
                 events.push((
                     position.0,
                     position.1,
-                    event(operation, kind, &operation.output, completed.time),
+                    event(&operation, kind, &operation.output, completed.time),
                 ));
             }
         }

@@ -27,7 +27,7 @@ use rustc_hash::FxHashMap;
 use crate::check::{CheckOptions, FIRST_SHARE, Judged, complete, fits};
 use crate::decision::{Progress, Refutation};
 use crate::limits::{Budget, Stopped};
-use crate::partition::{Call, FOREVER, Partition, keyed_alike, split};
+use crate::partition::{Call, FOREVER, Partition, keyed_alike, parts};
 use crate::spec::with_specification;
 use crate::validate::{Linearization, validate};
 use crate::verdict::{CheckError, Report, Undecided, Unknown, Verdict};
@@ -119,9 +119,7 @@ impl Online {
     }
 
     fn update(&mut self, history: &History) -> Result<&mut Box<dyn Watch>, CheckError> {
-        let ended = |at: u32| {
-            history.operations.get(at as usize).is_some_and(|operation| operation.completed.is_some())
-        };
+        let ended = |at: u32| history.operations.is_complete(at as usize);
         // Fits: a history has fewer events.
         let number = |at: usize| u32::try_from(at).unwrap_or(FOREVER);
         let new = number(self.seen)..number(history.operations.len());
@@ -130,9 +128,8 @@ impl Online {
         self.open.retain(|at| !ended(*at));
         self.open.extend(new.filter(|at| !ended(*at)));
         self.seen = history.operations.len();
-        let operation = |at: &u32| history.operations.get(*at as usize).cloned();
         let news = History {
-            operations: changed.iter().filter_map(operation).collect(),
+            operations: history.operations.only(&changed),
             format: history.format,
             ..History::default()
         };
@@ -268,7 +265,7 @@ impl<S: Specification + Send> Watch for Watcher<S> {
                 self.taken += size_of::<Operation>() + operation.input.memory();
             }
             self.taken += operation.output.memory();
-            self.take_one(*at, operation)
+            self.take_one(*at, &operation)
                 .map_err(|unfit| CheckError::Unfit { file: history.name.clone(), unfit })?;
         }
         Ok(())
@@ -320,17 +317,16 @@ impl<S: Specification + Send> Watch for Watcher<S> {
         start: Instant,
     ) -> Result<Report, CheckError> {
         let file = || history.name.clone();
-        let fits = fits::<S>(history, &options.limits);
-        let partitions =
-            if fits || self.refuted.is_some() { split(&self.spec, history) } else { Ok(Vec::new()) };
-        let partitions = partitions.map_err(|unfit| CheckError::Unfit { file: file(), unfit })?;
+        let fits = fits(history, &options.limits);
+        let parts = if fits || self.refuted.is_some() { parts(&self.spec, history) } else { Ok(Vec::new()) };
+        let parts = parts.map_err(|unfit| CheckError::Unfit { file: file(), unfit })?;
         let judged = if let Some((which, refutation)) = &self.refuted {
             let key = self.parts.get(*which).and_then(|part| part.key.as_ref());
-            let which = partitions.iter().position(|partition| partition.key.as_ref() == key);
+            let which = parts.iter().position(|part| part.key.as_ref() == key);
             Judged::Illegal(which.unwrap_or(usize::MAX), refutation.clone())
         } else if !fits {
             Judged::too_large(history)
-        } else if !partitions.iter().any(Partition::says_something) {
+        } else if !parts.iter().any(|part| part.says_something) {
             Judged::Verdict(Verdict::Unknown { reason: Unknown::NothingToCheck })
         } else if let Some((_, reason, _)) = self.unknown.first() {
             let undecided = |(which, _, progress): &(usize, Stopped, Progress)| Undecided {
@@ -339,11 +335,15 @@ impl<S: Specification + Send> Watch for Watcher<S> {
             };
             Judged::undecided(*reason, self.unknown.iter().map(undecided).collect())
         } else {
-            let witness =
-                partitions.iter().map(|partition| self.witness(partition)).collect::<Result<_, _>>()?;
+            let mut partition = Partition::default();
+            let witness = parts.iter().map(|part| {
+                part.gather(&self.spec, history, &mut partition);
+                self.witness(&partition)
+            });
+            let witness = witness.collect::<Result<_, _>>()?;
             Judged::Verdict(Verdict::Linearizable { witness })
         };
-        complete(&self.spec, history, partitions, judged, start, options)
+        complete(&self.spec, history, &parts, judged, start, options)
     }
 
     fn effort(&self) -> u64 {

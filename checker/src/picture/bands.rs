@@ -97,7 +97,7 @@ impl Positions {
         if history.annotations.is_empty() {
             return Self { marks: Vec::new() };
         }
-        let ends = |op: &crate::Operation| [Some(op.invoked), op.completed];
+        let ends = |op: crate::Operation| [Some(op.invoked), op.completed];
         let marks = history.operations.iter().flat_map(ends).flatten();
         let mut marks: Vec<(u32, u32)> = marks.map(|mark| (mark.line, mark.position)).collect();
         marks.sort_unstable();

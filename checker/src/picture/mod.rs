@@ -127,7 +127,7 @@ impl<S: Specification> Replay<'_, S> {
         let mut states = Vec::with_capacity(operations.len());
         for id in operations {
             let op = self.history.operations.get(*id as usize);
-            let op = op.and_then(|op| self.spec.parse(op).ok().flatten());
+            let op = op.and_then(|op| self.spec.parse(&op).ok().flatten());
             // The order was replayed by the validator: what does not step is not this history's.
             state = op.and_then(|op| self.spec.step(&state, &op)).unwrap_or(state);
             states.push(self.number(&state));

@@ -115,7 +115,7 @@ impl Picture<'_> {
         if why.ends.is_empty() {
             return;
         }
-        let name = self.history.operations.get(why.blocked as usize).map(label).unwrap_or_default();
+        let name = self.history.operations.get(why.blocked as usize).map(|op| label(&op)).unwrap_or_default();
         let rows = |html: &mut String, ends: &[End]| {
             html.push_str("<table><thead><tr><th>after that order, and</th><th>the state is</th><th>where</th></tr></thead><tbody>");
             for end in ends {
@@ -179,7 +179,7 @@ impl Picture<'_> {
         format!(
             "<button class=\"link\" data-line=\"{line}\">{text}</button> <span class=\"faint\">line {line}</span>",
             line = operation.invoked.line,
-            text = escape(&label(operation)),
+            text = escape(&label(&operation)),
         )
     }
 
@@ -201,7 +201,7 @@ impl Picture<'_> {
 
     fn data(&self) -> String {
         let carried = self.carried();
-        let operations: Vec<&Operation> =
+        let operations: Vec<Operation> =
             carried.iter().filter_map(|id| self.history.operations.get(*id as usize)).collect();
         let places: FxHashMap<u32, usize> = carried.iter().enumerate().map(|(at, id)| (*id, at)).collect();
         let mut json = Json(String::with_capacity(operations.len() * 64));
@@ -216,8 +216,8 @@ impl Picture<'_> {
         );
         json.list("line", operations.iter().map(|op| op.invoked.line));
         json.list("end_line", operations.iter().map(|op| op.completed.map_or(0, |mark| mark.line)));
-        json.texts("text", operations.iter().map(|op| label(op)));
-        let kinds: String = operations.iter().map(|op| kind(op)).collect();
+        json.texts("text", operations.iter().map(label));
+        let kinds: String = operations.iter().map(kind).collect();
         json.name("kind");
         push_json_string(&mut json.0, &kinds);
         keys(&mut json, &operations);
@@ -253,7 +253,7 @@ fn kind(operation: &Operation) -> char {
     }
 }
 
-fn keys(json: &mut Json, operations: &[&Operation]) {
+fn keys(json: &mut Json, operations: &[Operation]) {
     let mut names: Vec<String> = Vec::new();
     let mut numbers = FxHashMap::default();
     let mut of = Vec::with_capacity(operations.len());
@@ -271,9 +271,9 @@ fn keys(json: &mut Json, operations: &[&Operation]) {
 }
 
 /// Nanoseconds since the first, where every event has a time.
-fn times(json: &mut Json, operations: &[&Operation]) {
+fn times(json: &mut Json, operations: &[Operation]) {
     let timed =
-        |op: &&Operation| op.invoked.time.is_some() && op.completed.is_none_or(|mark| mark.time.is_some());
+        |op: &Operation| op.invoked.time.is_some() && op.completed.is_none_or(|mark| mark.time.is_some());
     if operations.is_empty() || !operations.iter().all(timed) {
         return;
     }

@@ -67,7 +67,7 @@ fn empty(summary: &str) -> String {
 
 struct Drawing<'a> {
     picture: &'a Picture<'a>,
-    operations: Vec<(u32, &'a Operation)>,
+    operations: Vec<(u32, Operation)>,
     left_out: usize,
     lanes: Vec<i64>,
     /// Position of each column, ascending, and where it stands.
@@ -81,7 +81,7 @@ struct Drawing<'a> {
 impl<'a> Drawing<'a> {
     fn new(picture: &'a Picture<'a>) -> Option<Self> {
         let (ids, left_out) = picture.drawn();
-        let operations: Vec<(u32, &Operation)> = ids
+        let operations: Vec<(u32, Operation)> = ids
             .iter()
             .filter_map(|id| picture.history.operations.get(*id as usize).map(|operation| (*id, operation)))
             .collect();

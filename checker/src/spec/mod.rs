@@ -69,7 +69,7 @@ pub use model::{FailedCas, Model, ModelName, ModelOptions, NilReads};
 pub use multi_register::{MultiRegister, Transaction};
 pub use mutex::{Mutex, MutexOp};
 pub use priority_queue::PriorityQueue;
-pub use queue::{FifoQueue, Mark, UnorderedQueue};
+pub use queue::{Bag, FifoQueue, Mark, UnorderedQueue};
 pub use reentrant_mutex::{ReentrantMutex, ReentrantOp};
 pub use register::{RegisterFamily, RegisterOp, Vocabulary};
 pub use set::{Set, SetOp};

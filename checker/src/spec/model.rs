@@ -205,8 +205,7 @@ impl Model {
             },
             ModelName::FifoQueue => Self::FifoQueue(FifoQueue { initial: contents(start)? }),
             ModelName::UnorderedQueue => {
-                let empty = |op: &crate::Operation| op.outcome == Outcome::Ok && op.output.is_nil();
-                let found_empty = history.operations.iter().any(empty);
+                let found_empty = history.operations.silent();
                 Self::UnorderedQueue(UnorderedQueue { initial: contents(start)?, found_empty })
             }
             ModelName::PriorityQueue => Self::PriorityQueue(PriorityQueue { initial: numbers(start)? }),
@@ -296,13 +295,13 @@ fn held(start: &Value) -> Result<bool, String> {
 }
 
 fn appends(history: &History) -> bool {
-    let appends = history.operations.iter().any(|op| &*op.f == "append" && matches!(op.input, Value::Str(_)));
+    let appends = history.operations.named(&["append"]).any(|op| matches!(op.input, Value::Str(_)));
     let nil = |op: &crate::Operation| op.outcome == Outcome::Ok && op.output.is_nil();
-    appends && !history.operations.iter().any(|op| matches!(&*op.f, "get" | "read") && nil(op))
+    appends && !history.operations.named(&["get", "read"]).any(|op| nil(&op))
 }
 
 fn sets_nil(history: &History) -> bool {
-    history.operations.iter().any(|op| match &*op.f {
+    history.operations.named(&["write", "put", "cas", "delete"]).any(|op| match &*op.f {
         "write" | "put" => op.effective().is_nil(),
         "cas" => matches!(op.effective().items(), Some([from, to]) if from.is_nil() || to.is_nil()),
         "delete" => true,

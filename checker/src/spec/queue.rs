@@ -104,6 +104,16 @@ impl Default for UnorderedQueue {
     }
 }
 
+/// The state of an unordered queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Bag {
+    /// What came up to the last dequeue of unknown outcome, and that as the last. Between two [`Mark::Taken`] the values are
+    /// sorted: their order there means nothing.
+    before: Vec<Mark>,
+    /// What came after it, sorted.
+    since: Vec<Value>,
+}
+
 /// One place of an unordered queue's state; equal values in the order in which they came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mark {
@@ -113,9 +123,63 @@ pub enum Mark {
     Taken,
 }
 
+impl Bag {
+    /// Takes the last of equal values: those before it are easier to explain away.
+    fn take(&mut self, value: &Value) -> bool {
+        let after = self.since.partition_point(|other| other <= value);
+        if let Some(at) = after.checked_sub(1).filter(|at| self.since.get(*at) == Some(value)) {
+            // Nothing else changes: no taker came after it.
+            self.since.remove(at);
+            return true;
+        }
+        let here = |mark: &Mark| matches!(mark, Mark::Value(there) if there == value);
+        let Some(at) = self.before.iter().rposition(here) else { return false };
+        self.before.remove(at);
+        self.settle();
+        true
+    }
+
+    /// Whether it may be empty: each value must have been taken by somebody after it.
+    fn may_be_empty(&self) -> bool {
+        let mut takers = 0_usize;
+        for mark in self.before.iter().rev() {
+            takers = match (mark, takers) {
+                (Mark::Taken, _) => takers + 1,
+                (Mark::Value(_), 0) => return false,
+                (Mark::Value(_), _) => takers - 1,
+            };
+        }
+        self.since.is_empty()
+    }
+
+    /// Makes equal situations equal: a taker with nothing before it took nothing, and of the takers between two runs of values
+    /// no more count than there are values before them. Runs that met are sorted again.
+    fn settle(&mut self) {
+        let (mut values, mut takers) = (0_usize, 0_usize);
+        self.before.retain(|mark| {
+            match mark {
+                Mark::Value(_) => values += 1,
+                Mark::Taken if takers == values => return false,
+                Mark::Taken => takers += 1,
+            }
+            true
+        });
+        let last = self.before.iter().rposition(|mark| *mark == Mark::Taken).map_or(0, |at| at + 1);
+        for mark in self.before.drain(last..) {
+            self.since.extend(match mark {
+                Mark::Value(value) => Some(value),
+                Mark::Taken => None,
+            });
+        }
+        self.since.sort();
+        for run in self.before.split_mut(|mark| *mark == Mark::Taken) {
+            run.sort();
+        }
+    }
+}
+
 impl Specification for UnorderedQueue {
-    /// Between two [`Mark::Taken`] the values are sorted: their order there means nothing.
-    type State = Vec<Mark>;
+    type State = Bag;
     type Op = Transfer;
 
     fn name(&self) -> &'static str {
@@ -123,9 +187,9 @@ impl Specification for UnorderedQueue {
     }
 
     fn initial(&self) -> Self::State {
-        let mut state: Vec<Mark> = self.initial.iter().cloned().map(Mark::Value).collect();
-        state.sort();
-        state
+        let mut since = self.initial.clone();
+        since.sort();
+        Bag { before: Vec::new(), since }
     }
 
     fn parse(&self, operation: &Operation) -> Result<Option<Transfer>, Unfit> {
@@ -141,35 +205,16 @@ impl Specification for UnorderedQueue {
     fn advance(&self, state: &mut Self::State, op: &Transfer) -> bool {
         match op {
             Transfer::Put(value) => {
-                let last = state.iter().rposition(|mark| *mark == Mark::Taken).map_or(0, |at| at + 1);
-                let mark = Mark::Value(value.clone());
-                let run = state.get(last..).unwrap_or_default();
-                let place = last + run.partition_point(|other| *other < mark);
-                state.insert(place, mark);
+                let place = state.since.partition_point(|other| other < value);
+                state.since.insert(place, value.clone());
             }
-            // The last of equal ones: those before it are easier to explain away.
-            Transfer::Take(value) => {
-                let here = |mark: &Mark| matches!(mark, Mark::Value(there) if there == value);
-                let Some(at) = state.iter().rposition(here) else { return false };
-                state.remove(at);
-                if state.contains(&Mark::Taken) {
-                    settle(state);
-                }
-            }
-            Transfer::Nothing => {
-                let mut takers = 0_usize;
-                for mark in state.iter().rev() {
-                    takers = match (mark, takers) {
-                        (Mark::Taken, _) => takers + 1,
-                        (Mark::Value(_), 0) => return false,
-                        (Mark::Value(_), _) => takers - 1,
-                    };
-                }
-                state.clear();
-            }
+            Transfer::Take(value) => return state.take(value),
+            Transfer::Nothing if !state.may_be_empty() => return false,
+            Transfer::Nothing => *state = Bag::default(),
             Transfer::Unknown => {
-                state.push(Mark::Taken);
-                settle(state);
+                state.before.extend(state.since.drain(..).map(Mark::Value));
+                state.before.push(Mark::Taken);
+                state.settle();
             }
         }
         true
@@ -184,7 +229,7 @@ impl Specification for UnorderedQueue {
     }
 
     fn weight(&self, state: &Self::State) -> usize {
-        state.capacity() * size_of::<Mark>()
+        state.before.capacity() * size_of::<Mark>() + state.since.capacity() * size_of::<Value>()
     }
 
     fn describe_op(&self, op: &Transfer) -> String {
@@ -198,25 +243,9 @@ impl Specification for UnorderedQueue {
                 Mark::Taken => None,
             }
         }
-        let taken = state.iter().filter(|mark| **mark == Mark::Taken).count();
+        let taken = state.before.iter().filter(|mark| **mark == Mark::Taken).count();
         let less = if taken > 0 { format!(" less at most {taken}") } else { String::new() };
-        format!("{}{less}", list("{", state.iter().filter_map(value), "}"))
-    }
-}
-
-/// Makes equal situations equal: a taker with nothing before it took nothing, and of the takers between two runs of values
-/// no more count than there are values before them. Runs that met are sorted again.
-fn settle(state: &mut Vec<Mark>) {
-    let (mut values, mut takers) = (0_usize, 0_usize);
-    state.retain(|mark| {
-        match mark {
-            Mark::Value(_) => values += 1,
-            Mark::Taken if takers == values => return false,
-            Mark::Taken => takers += 1,
-        }
-        true
-    });
-    for run in state.split_mut(|mark| *mark == Mark::Taken) {
-        run.sort();
+        let values = state.before.iter().filter_map(value).chain(&state.since);
+        format!("{}{less}", list("{", values, "}"))
     }
 }

@@ -38,7 +38,7 @@ impl Set {
     #[must_use]
     pub fn new(initial: impl IntoIterator<Item = Value>, history: &History) -> Self {
         let initial: BTreeSet<Value> = initial.into_iter().collect();
-        let whole = history.operations.iter().any(|operation| READS.contains(&&*operation.f));
+        let whole = history.operations.named(READS).next().is_some();
         Self { by_element: initial.is_empty() && !whole, initial }
     }
 

@@ -9,7 +9,7 @@ use checker::{Event, History, Kind, Operation, Outcome, Value};
 type State = BTreeMap<Value, Value>;
 
 pub(crate) fn linearizable(workload: Workload, history: &History) -> bool {
-    let operations: Vec<&Operation> =
+    let operations: Vec<Operation> =
         history.operations.iter().filter(|op| op.outcome != Outcome::Fail).collect();
     let absent = if workload == Workload::Append { Value::string("") } else { Value::Nil };
     search(workload, &absent, &operations, &mut vec![false; operations.len()], &State::new())
@@ -18,7 +18,7 @@ pub(crate) fn linearizable(workload: Workload, history: &History) -> bool {
 fn search(
     workload: Workload,
     absent: &Value,
-    operations: &[&Operation],
+    operations: &[Operation],
     placed: &mut [bool],
     state: &State,
 ) -> bool {
@@ -34,7 +34,7 @@ fn search(
         if placed[at] || (0..operations.len()).any(too_early) {
             continue;
         }
-        for next in step(workload, absent, state, operations[at]) {
+        for next in step(workload, absent, state, &operations[at]) {
             placed[at] = true;
             let found = search(workload, absent, operations, placed, &next);
             placed[at] = false;

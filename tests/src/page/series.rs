@@ -89,7 +89,7 @@ impl Series {
             let to = op.completed.and_then(|mark| mark.time).map(seconds);
             Some(Point { f, from: seconds(op.invoked.time?), to, outcome: op.outcome })
         };
-        let points: Vec<Point> = history.operations.iter().filter_map(point).collect();
+        let points: Vec<Point> = history.operations.iter().filter_map(|op| point(&op)).collect();
         let end = points.iter().map(|point| point.to.unwrap_or(point.from)).fold(0.0, f64::max);
         let mut successes: Vec<f64> =
             points.iter().filter(|point| point.outcome == Outcome::Ok).filter_map(|point| point.to).collect();

@@ -58,7 +58,7 @@ impl Workload for Lock {
 
 /// A lock is held, for certain, from the end of its acquisition to the beginning of its release. No two such times overlap, and
 /// tokens grow from each acquisition to every one that began after it.
-fn broken(key: &str, operations: &[&Operation]) -> Vec<String> {
+fn broken(key: &str, operations: &[Operation]) -> Vec<String> {
     let mut breaches = Vec::new();
     let mut acquired: Vec<(u32, i64, &Operation)> = only(operations, "acquire")
         .into_iter()

@@ -9,8 +9,8 @@ use checker::{History, Operation, Outcome, Value};
 const MOST: usize = 10;
 
 /// The operations by key.
-pub(super) fn by_key(history: &History) -> BTreeMap<String, Vec<&Operation>> {
-    let mut keys: BTreeMap<String, Vec<&Operation>> = BTreeMap::new();
+pub(super) fn by_key(history: &History) -> BTreeMap<String, Vec<Operation>> {
+    let mut keys: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     for operation in &history.operations {
         let key = operation.key.as_ref();
         let name =
@@ -57,8 +57,8 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 }
 
 /// Those with this name.
-pub(super) fn only<'a>(operations: &[&'a Operation], f: &str) -> Vec<&'a Operation> {
-    operations.iter().copied().filter(|operation| &*operation.f == f).collect()
+pub(super) fn only<'a>(operations: &'a [Operation], f: &str) -> Vec<&'a Operation> {
+    operations.iter().filter(|operation| &*operation.f == f).collect()
 }
 
 /// Where it stands, for a person.

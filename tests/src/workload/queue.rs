@@ -54,7 +54,7 @@ impl Workload for Queue {
 
 /// Nothing comes out twice, or from nowhere; and what was put in for certain comes out before the queue is found empty for the
 /// last time, unless a dequeue without an answer may have taken it.
-fn broken(key: &str, operations: &[&Operation]) -> Vec<String> {
+fn broken(key: &str, operations: &[Operation]) -> Vec<String> {
     let mut breaches = Vec::new();
     let (puts, takes) = (only(operations, "enqueue"), only(operations, "dequeue"));
     let mut taken: BTreeMap<i64, &Operation> = BTreeMap::new();

@@ -27,12 +27,12 @@ impl Asked {
                 return Err("Knossos has no write-once register".to_owned());
             }
             let failed = |op: &Operation| &*op.f == "cas" && op.outcome == Outcome::Fail;
-            if spec.failed_cas_observes && history.operations.iter().any(failed) {
+            if spec.failed_cas_observes && history.operations.iter().any(|op| failed(&op)) {
                 return Err("Knossos drops failed compare-and-sets and cannot be asked what they observed: compare with \
                             --failed-cas drop"
                     .to_owned());
             }
-            if history.operations.iter().any(|op| &*op.f == "append") {
+            if history.operations.named(&["append"]).next().is_some() {
                 return Err("Knossos has no model with appends to strings".to_owned());
             }
             let nil_is_a_value = !spec.nil_reads_any;
@@ -74,7 +74,7 @@ impl Asked {
         };
         let nil =
             self.nil_is_a_value && history.operations.iter().any(|op| &*op.f == "read" && op.output.is_nil());
-        history.format == Some(Format::Edn) && !nil && history.operations.iter().all(plain)
+        history.format == Some(Format::Edn) && !nil && history.operations.iter().all(|op| plain(&op))
     }
 
     /// Writes the operations of one key.

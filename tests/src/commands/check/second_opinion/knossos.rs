@@ -100,7 +100,7 @@ fn questions(
             path.canonicalize().map_err(|error| format!("cannot find {}: {error}", path.display()))?;
         return Ok((vec![None], vec![whole]));
     }
-    let mut keys: Vec<Option<Value>> = history.operations.iter().map(|op| op.key.clone()).collect();
+    let mut keys: Vec<Option<Value>> = history.operations.iter().map(|op| op.key).collect();
     keys.sort_unstable();
     keys.dedup();
     if keys.len() > MOST_KEYS {
