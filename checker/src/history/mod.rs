@@ -1,9 +1,11 @@
 //! Histories: what the clients saw, with Jepsen's semantics, and its readers and writers.
 //!
 //! ```text
-//!   bytes ──► edn / json_lines / log_lines ──► Event ──► Builder (pairs, refuses the impossible) ──► History
-//!                                                                                                     operations
-//!   Writer ◄── Event (the harness, while it runs)                                                     annotations
+//!   bytes ──► edn / json_lines / log_lines ──► Event ──┐
+//!     └─────► quick_lines (plain JSON lines) ──────────┴──► Builder (pairs, refuses the impossible) ──► History
+//!                                                             operations  24 bytes each, values packed
+//!   Writer ◄── Event (the harness, while it runs)             marks       four bytes for the time of each event
+//!                                                             annotations
 //! ```
 //!
 //! A history that is still being written comes as a [`Stream`] of events; [`Builder::so_far`] is the history up to the last.
