@@ -41,7 +41,7 @@ fn verdict(report: &Report) -> Option<bool> {
         Verdict::Linearizable { .. } => Some(true),
         Verdict::NotLinearizable { .. } => Some(false),
         // What may as well never have happened contradicts nothing, by the definition; but nobody has looked at anything.
-        Verdict::Unknown { reason: Unknown::NothingToCheck } => Some(true),
+        Verdict::Unknown { reason: Unknown::NothingToCheck } if report.checked > 0 => Some(true),
         Verdict::Unknown { .. } => None,
     }
 }

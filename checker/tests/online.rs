@@ -38,19 +38,18 @@ fn linearizable(verdict: &Verdict) -> bool {
 fn damaged(mut events: Vec<Event>, dice: &mut Dice) -> Vec<Event> {
     // Clocks would tell that something was moved.
     events.iter_mut().for_each(|event| event.time = None);
-    for _ in 0..dice.below(3) {
+    for _ in 0..=dice.below(4) {
         let ends = |event: &Event| matches!(event.process, Process::Client(_)) && event.kind != Kind::Invoke;
         let places: Vec<usize> = (0..events.len()).filter(|at| ends(&events[*at])).collect();
         let at = places[dice.index(places.len())];
         match dice.below(3) {
             0 => {
                 let other = events[places[dice.index(places.len())]].clone();
-                if other.f == events[at].f && other.key == events[at].key {
+                if (&other.f, &other.key, other.kind) == (&events[at].f, &events[at].key, events[at].kind) {
                     events[at].value = other.value;
                 }
             }
             1 if events[at].kind == Kind::Ok => events[at].kind = Kind::Fail,
-            1 if events[at].kind == Kind::Fail => events[at].kind = Kind::Ok,
             _ => {
                 // Its end comes later, or never.
                 let event = events.remove(at);
@@ -124,7 +123,7 @@ fn initial(workload: Workload) -> Option<Value> {
 #[test]
 fn every_look_agrees_with_a_look_from_the_beginning() {
     let cases: u64 =
-        std::env::var("PLUMBLINE_ORACLE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_200);
+        std::env::var("PLUMBLINE_ORACLE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000);
     let (mut fine, mut violated, mut looks) = (0, 0, 0);
     for seed in 0..cases {
         let mut dice = Dice::new(seed);
@@ -145,7 +144,7 @@ fn every_look_agrees_with_a_look_from_the_beginning() {
         *(if well { &mut fine } else { &mut violated }) += 1;
     }
     println!("{fine} linearizable, {violated} not, {looks} looks");
-    assert!(fine > cases / 5 && violated > cases / 10, "{fine} and {violated}: both should be tried");
+    assert!(fine > cases / 5 && violated > cases / 20, "{fine} and {violated}: both should be tried");
 }
 
 /// A write whose value was seen while it was open, and that then says that it never happened.
