@@ -47,7 +47,7 @@
   type("put no-such-value");
   const steps = [
     () => { note("nothing", get("found").textContent); type("process 3"); },
-    () => { note("several", /^1 of \d{4,}$/.test(get("found").textContent) ? "yes" : get("found").textContent); type("put 77"); },
+    () => { note("several", /^1 of \d{2,}$/.test(get("found").textContent) ? "yes" : get("found").textContent); type("put 77"); },
     () => {
       note("found", get("found").textContent);
       note("selected", get("details").textContent.replaceAll("\n", " | "));
