@@ -72,7 +72,9 @@
       view.order = null;
       // One that never ended, long after its client went on: a thin line, to the end of time.
       const lost = data.inv.findIndex((_, k) => k > 200 && data.kind[k] === "i" && data.gone[k] >= 0);
+      change("pack", "");
       view.show(view.on(data.gone[lost]) + 1000, 200);
+      view.draw();
       box.scrollTop = view.laneOf.get(data.process[lost]) * view.height;
       view.draw();
       const my = view.y(view.laneOf.get(data.process[lost])) + view.height / 2 - 0.5;
