@@ -239,7 +239,12 @@ impl Bench {
             let results = run_once(&options, &self.stop).await;
             listening.abort();
             results
-        })?;
+        });
+        let results = match results {
+            // It was stopped before it began. What the search has reached is not to be lost for it.
+            Err(_) if self.stop.is_cancelled() => return Ok(None),
+            results => results?,
+        };
         let is_violation = |finding: &crate::report::Finding| {
             finding.weight == Weight::Violation && finding.kind == self.kind
         };
