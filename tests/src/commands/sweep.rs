@@ -189,21 +189,27 @@ impl SweepArgs {
             Load::Spaced => format!("a request every {}", show_duration(one.spacing)),
             Load::Closed => "each client asks again as soon as it is answered".to_owned(),
         };
-        let failing = if one.failures.is_empty() && self.parameter != Parameter::FaultRate {
+        let failing = if experiments.iter().all(|(_, one)| one.failures.is_empty()) {
             "nothing fails".to_owned()
         } else {
             "the leader fails and comes back two seconds later".to_owned()
         };
+        // What is varied is not in common.
+        let common = [
+            (Parameter::Servers, format!("{} servers", one.servers)),
+            (Parameter::Clients, format!("{} clients", one.clients)),
+            (Parameter::ReadShare, format!("{} % gets", one.read_share)),
+            (Parameter::ValueSize, format!("values of {} bytes", one.value_size)),
+        ];
+        let common = common.into_iter().filter(|(parameter, _)| *parameter != self.parameter);
+        let mut common: Vec<String> = common.map(|(_, what)| what).collect();
+        common.extend([load, failing]);
+        let length = show_duration(one.lifetime);
         format!(
-            "Unless varied: {} servers, {} clients, {} % gets, values of {} bytes; {load}; {failing}. {} per experiment, {} \
-             for each value, seed {} on.",
-            one.servers,
-            one.clients,
-            one.read_share,
-            one.value_size,
-            show_duration(one.lifetime),
-            if self.repeat == 1 { "one".to_owned() } else { self.repeat.to_string() },
-            one.seed,
+            "{}; experiments of {length}, {} for each value, seed {} on.",
+            common.join(", "),
+            self.repeat,
+            one.seed
         )
     }
 }

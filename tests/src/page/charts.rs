@@ -188,7 +188,10 @@ fn rates(series: &Series, windows: &[Window], axis: TimeAxis, bands: &[Band]) ->
 
 /// Of what ended in each stretch: how much succeeded.
 fn availability(series: &Series, axis: TimeAxis, bands: &[Band]) -> String {
-    let windows = series.windows(STRETCHES * 2);
+    let found = series.availability();
+    // No finer than the windows in which it is counted: between two rare requests nobody is unavailable.
+    let fits = found.map_or(f64::MAX, |found| (series.end / found.window).ceil());
+    let windows = series.windows((STRETCHES * 2).min(fits.max(1.0) as usize));
     let mut chart = Chart::new("availability", "% ok", axis, Scale::Linear { max: 100.0 }, 70.0, bands);
     let share = |window: &Window| {
         let ok: u64 = window.ok.iter().sum();
@@ -198,7 +201,7 @@ fn availability(series: &Series, axis: TimeAxis, bands: &[Band]) -> String {
     };
     let points: Vec<(f64, f64)> = windows.iter().map(|window| (window.at, share(window))).collect();
     chart.area("c0", &points);
-    let told = series.availability().map_or(String::new(), |found| {
+    let told = found.map_or(String::new(), |found| {
         format!(
             "In {} % of the stretches of {} s in which something was asked, something succeeded; the longest silence is {} s, \
              from second {} on.",

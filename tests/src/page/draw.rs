@@ -40,6 +40,8 @@ pub(crate) enum Scale {
 impl Scale {
     /// A scale from zero that has room for `max`.
     pub(crate) fn linear(max: f64) -> Scale {
+        // Where nothing is above zero, one is as good as any.
+        let max = if max > 0.0 { max } else { 1.0 };
         let step = step(max, 4.0);
         Scale::Linear { max: (max / step).ceil().max(1.0) * step }
     }
@@ -343,6 +345,7 @@ mod tests {
     fn scales_have_room_for_what_they_show_and_round_numbers() {
         let Scale::Linear { max } = Scale::linear(730.0) else { panic!("linear") };
         assert_eq!(max, 800.0);
+        assert!(matches!(Scale::linear(0.0), Scale::Linear { max: 1.0 }));
         let Scale::Log { low, high } = Scale::log([0.0, 0.3, 4.0, 2_100.0].into_iter()) else {
             panic!("log")
         };

@@ -24,7 +24,9 @@ pub(super) fn figures(material: &Material) -> String {
         let [ok, fail, info] = material.series.counts(None);
         card("operations", Some((ok + fail + info).to_string()));
         card("ok · failed · unknown", Some(format!("{ok} · {fail} · {info}")));
-        let mut all = material.series.latencies(None);
+        // An experiment has figures of its own, which count from when a request was due.
+        let counted = run.at("/figures/mean_latency_ms").is_some();
+        let mut all = if counted { Vec::new() } else { material.series.latencies(None) };
         card("mean latency", mean(&all).map(|mean| format!("{} ms", number(mean))));
         card(
             "median · 99 of 100",
@@ -62,6 +64,7 @@ fn plain(value: &Value) -> String {
     match value.as_f64() {
         Some(figure) if !value.is_u64() => number(figure),
         _ => match value.as_array() {
+            Some(items) if items.is_empty() => "none".to_owned(),
             Some(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
             None => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
         },
