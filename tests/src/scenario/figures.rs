@@ -342,7 +342,7 @@ mod tests {
             .enumerate()
             .map(|(at, request)| {
                 let end = match at % 10 {
-                    0 => End::Unanswered,
+                    0 | 9 => End::Unanswered,
                     1 => End::Failed,
                     _ => End::Ok(None),
                 };
@@ -354,12 +354,12 @@ mod tests {
             Counters { requests: 10, attempts: 14, redirects: 3, strays: 2, ..Counters::default() };
         figures.of_requests(&experiment, &done, counters);
         assert_eq!(figures.get_requests + figures.put_requests, 500);
-        assert_eq!(figures.unanswered_gets + figures.unanswered_puts, 50);
+        assert_eq!(figures.unanswered_gets + figures.unanswered_puts, 100);
         assert_eq!(figures.failed_gets + figures.failed_puts, 50);
         assert_eq!((figures.repetitions, figures.redirects, figures.duplicates), (4, 3, 2));
         assert!(
             (figures.mean_latency_ms - 2.0).abs() < 1e-6 && (figures.median_latency_ms - 2.0).abs() < 1e-6
         );
-        assert!((figures.longest_silence_ms - 3.0 * 46.0).abs() < 1.0, "{}", figures.longest_silence_ms);
+        assert!((figures.longest_silence_ms - 4.0 * 46.0).abs() < 1.0, "{}", figures.longest_silence_ms);
     }
 }
