@@ -104,7 +104,12 @@ struct Summary {
 pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(random_seed);
     tell(&format!("seeds from {seed} on"));
-    let server = program::find(args.server.as_deref())?;
+    // Another system's program is found by each run.
+    let is_ours = !args.run.iter().any(|option| option.starts_with("--system"));
+    let server = match &args.server {
+        None if !is_ours => None,
+        named => Some(program::find(named.as_deref())?),
+    };
     let folder = RunFolder::create(&args.store, "soak")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let plan = Plan { store: args.store.clone(), server, keep_all: args.keep_all, options: args.run.clone() };

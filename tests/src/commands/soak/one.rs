@@ -19,7 +19,7 @@ use crate::report::stored::validity;
 /// What every run is given.
 pub(super) struct Plan {
     pub(super) store: PathBuf,
-    pub(super) server: PathBuf,
+    pub(super) server: Option<PathBuf>,
     pub(super) keep_all: bool,
     pub(super) options: Vec<String>,
 }
@@ -64,7 +64,10 @@ pub(super) async fn perform(
     let began = Instant::now();
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
     command.args(["run", "--json", "--seed", &seed.to_string(), "--store"]).arg(&plan.store);
-    command.arg("--server").arg(&plan.server).args(&plan.options);
+    if let Some(server) = &plan.server {
+        command.arg("--server").arg(server);
+    }
+    command.args(&plan.options);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: Ctrl-C at the terminal reaches us, and we pass it on once.
     command.process_group(0).kill_on_drop(true);
