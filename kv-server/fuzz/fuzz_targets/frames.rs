@@ -14,7 +14,7 @@ use tokio_util::codec::{Decoder, Encoder};
 /// The longest frame that is allowed here.
 const LIMIT: usize = 1 << 16;
 
-/// The first byte chooses what is spoken, the next four the pieces and the flips; the rest is what comes in.
+// The first byte chooses what is spoken, the next four the pieces and the flips; the rest is what comes in.
 fuzz_target!(|input: &[u8]| {
     let Some((&[kind, piece, a, b, c], bytes)) = input.split_first_chunk() else { return };
     match kind % 4 {
