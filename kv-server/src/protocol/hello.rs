@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_of_a_hello_stay_as_they_are_for_ever() {
-        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x04\x00");
-        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x04");
+        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x05\x00");
+        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x05");
     }
 }
