@@ -45,6 +45,9 @@ use crate::schedule::NodeId;
 /// The longest answer that is taken.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
+/// How long a program has to start and to say for the first time how its server is: an interpreter takes longer than an answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
 /// A system that is made up of commands.
 #[derive(Clone, Debug)]
 pub struct Exec {
@@ -104,6 +107,7 @@ impl System for Exec {
                 None => Program::start(&self.client, &[endpoint], id).ok()?,
             };
             let request = json!({"op": "status", "endpoint": endpoint.to_string()});
+            let patience = if program.number == 0 { patience.max(FIRST_ANSWER) } else { patience };
             let told = program.ask(request, Instant::now() + patience).await;
             if !program.is_silent {
                 self.lookouts.lock().await.insert(id, program);
@@ -303,6 +307,17 @@ mod tests {
             let error = client(script).get("k").await.unwrap_err();
             assert!(error.certain, "{script}: {error:?}");
         }
+    }
+
+    /// Once every program that took longer to start than an answer may take was given up, again and again.
+    #[tokio::test]
+    async fn a_program_has_time_to_start_before_it_says_how_its_server_is() {
+        let script = r#"read it; echo '{"id":1,"term":3,"leads":true}'; read it"#;
+        let exec = Exec::new(String::new(), format!("sh -c {}", quoted(script)), Vec::new());
+        let endpoint = SocketAddr::from(([127, 0, 0, 1], 7));
+        let status = exec.status(1, endpoint, Duration::ZERO).await;
+        assert_eq!(status, Some(ServerStatus { term: 3, leads: true, snapshot: 0 }));
+        assert_eq!(exec.status(1, endpoint, Duration::ZERO).await, None, "it is there by now");
     }
 
     #[test]
