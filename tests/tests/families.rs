@@ -17,17 +17,21 @@ use std::time::Duration;
 
 use common::{json, processes_in, run_with, server, text};
 use plumbline::cluster::Damage;
+use plumbline::faults::Usability;
 use plumbline::faults::at_rest::AtRest;
 use plumbline::faults::bandwidth::Bandwidth;
 use plumbline::faults::crash_loop::CrashLoop;
 use plumbline::faults::descriptors::Descriptors;
 use plumbline::faults::frames::Frames;
 use plumbline::faults::graceful::Graceful;
+use plumbline::faults::packets::Packets;
+use plumbline::faults::partition::Partition;
 use plumbline::faults::resets::Resets;
 use plumbline::faults::rolling::Rolling;
 use plumbline::faults::slow_accept::SlowAccept;
 use plumbline::faults::slow_process::SlowProcess;
 use plumbline::link::FrameFaults;
+use plumbline::netns::PacketFault;
 use plumbline::schedule::{Fault, Planned, Schedule, Victims, all_links};
 use serde_json::Value;
 
@@ -108,4 +112,26 @@ fn under_faults_of_processes_a_run_stays_linearizable_and_ends_in_order() {
             AtRest { victims: Victims::Minority, damage: Damage::Truncate, seed: SEED }.into(),
         ],
     );
+}
+
+#[test]
+fn under_faults_of_packets_a_run_stays_linearizable_and_they_do_not_go_with_those_of_proxies() {
+    if let Usability::Missing(why) = plumbline::schedule::Kind::Packets.usable() {
+        println!("skipped: {why}");
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let packets = |shape, fault| Fault::from(Packets { shape, fault });
+    run(
+        store.path(),
+        vec![
+            packets(Partition::Isolate(Victims::Leader), PacketFault::Drop),
+            packets(Partition::Outbound(Victims::Leader), PacketFault::Drop),
+            packets(Partition::OneWay(all_links(3)), PacketFault::Lose { per_mille: 200 }),
+            packets(Partition::OneWay(all_links(3)), PacketFault::Reset),
+        ],
+    );
+    let output = run_with(server(), store.path(), &["--nemesis", "packets,latency", "--time-limit", "60s"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("do not go together"), "{}", text(&output.stderr));
 }

@@ -35,7 +35,8 @@ Examples:
 
 Faults for --nemesis: of processes: kill, crash-loop, graceful, rolling, pause, slow-process, descriptors, memory, at-rest
 (damaged files), and by name only upgrade (needs --server-also); of links: partition, latency, bandwidth, resets,
-slow-accept, frames (lost, duplicated, reordered, corrupted); of disks: power (what was not synced is lost), disk-error,
+slow-accept, frames (lost, duplicated, reordered, corrupted), and by name only, in place of these, packets (in network
+namespaces: dropped, lost, limited, reset); of disks: power (what was not synced is lost), disk-error,
 disk-slow, and by name only disk-lie, disk-flip; of clocks: clock-jump, clock-drift, clock-strobe, monotonic-jump
 (`plumbline doctor` says which of these this machine can do); and what the cluster is asked for: transfer (of leadership),
 compact (snapshots), members (one leaves and comes back); or single ways of them, such as kill-leader or halves (a name

@@ -71,17 +71,18 @@ impl Family for Packets {
     type Held = u64;
 
     fn usable() -> Usability {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime.map(|runtime| {
-            std::thread::scope(|scope| {
-                // Perhaps from inside a runtime, which would not have another one on its thread.
-                scope.spawn(|| runtime.block_on(Namespaces::missing())).join()
-            })
-        }) {
-            Ok(Ok(None)) => Usability::Usable,
-            Ok(Ok(Some(why))) => Usability::Missing(why),
-            Ok(Err(_)) => Usability::Missing("the trial panicked".to_owned()),
-            Err(error) => Usability::Missing(format!("cannot start a runtime: {error}")),
+        // A thread of its own: this may be asked inside a runtime, where another one can neither run nor end.
+        let trial = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(Namespaces::missing()),
+                Err(error) => Some(format!("cannot start a runtime: {error}")),
+            }
+        });
+        match trial.join() {
+            Ok(None) => Usability::Usable,
+            Ok(Some(why)) => Usability::Missing(why),
+            Err(_) => Usability::Missing("the trial panicked".to_owned()),
         }
     }
 
@@ -173,6 +174,11 @@ async fn hit(network: &Namespaces, links: &[LinkId]) -> anyhow::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whether_it_is_usable_may_be_asked_anywhere() {
+        assert!(!matches!(Packets::usable(), Usability::Missing(why) if why.contains("panicked")));
+    }
 
     #[test]
     fn numbers_that_make_no_sense_are_refused() {
