@@ -1,6 +1,6 @@
 //! What clients do to the system under test, and what must be so then.
 //!
-//! A workload draws operations, carries them out with what a [`Client`](crate::system::Client) can do (some, such as a queue,
+//! A workload draws operations, carries them out with what a [`Client`] can do (some, such as a queue,
 //! by several steps on the store), says which sequential specification of [`checker`] its history must follow, and
 //! looks for its own invariants in the history besides. One file each; they all are named here.
 //!

@@ -13,11 +13,11 @@
 //! To cut the power at one moment, [`FaultDisk::freeze`] first (what is under way waits, and cannot become durable), then kill,
 //! then [`FaultDisk::crash`] (what waits fails, and the killed process can end), then start again.
 //!
-//! * [`content`]: the bytes of one file. [`tree`]: files and folders as they show; [`durable`]: what makes names durable, by
+//! * `content`: the bytes of one file. `tree`: files and folders as they show; `durable`: what makes names durable, by
 //!   which rules, and what a crash leaves. All three know nothing of FUSE.
-//! * [`faults`]: the settings, the draws and the counters. [`state`]: all of it under one lock.
-//! * [`filesystem`]: the kernel's requests. [`serve`]: the process. [`control`]: what it is told. [`handle`]: the harness's
-//!   side. [`mounts`]: what is mounted, and how it is taken away, also at the next start. [`trial`](trial()): whether that works here.
+//! * `faults`: the settings, the draws and the counters. `state`: all of it under one lock.
+//! * `filesystem`: the kernel's requests. `serve`: the process. `control`: what it is told. `handle`: the harness's
+//!   side. `mounts`: what is mounted, and how it is taken away, also at the next start. [`trial`](trial()): whether that works here.
 //!
 //! # What this does not do
 //!
