@@ -110,7 +110,7 @@ impl Budget {
 
     /// A purse that takes memory from this budget and gives it all back when dropped.
     pub(crate) fn purse(&self) -> Purse<'_> {
-        Purse { budget: self, taken: 0 }
+        Purse { budget: self, taken: 0, refused: 0 }
     }
 }
 
@@ -118,6 +118,8 @@ impl Budget {
 pub(crate) struct Purse<'a> {
     budget: &'a Budget,
     taken: u64,
+    /// What was asked for in vain: the search ends with it.
+    refused: u64,
 }
 
 impl Purse<'_> {
@@ -125,7 +127,11 @@ impl Purse<'_> {
         let bytes = bytes as u64;
         let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
         self.taken += bytes;
-        if before.saturating_add(bytes) > self.budget.memory { Err(Stopped::Memory) } else { Ok(()) }
+        if before.saturating_add(bytes) > self.budget.memory {
+            self.refused = bytes;
+            return Err(Stopped::Memory);
+        }
+        Ok(())
     }
 
     pub(crate) fn give(&mut self, bytes: usize) {
@@ -151,6 +157,11 @@ impl Purse<'_> {
 
 impl Drop for Purse<'_> {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.taken, Ordering::Relaxed);
+        let over = self.budget.used.load(Ordering::Relaxed) > self.budget.memory;
+        // The allocator keeps what a thread has freed for that same thread. A racer that ran out of memory has no further use for
+        // it, and the other one, which would take as much once more, must not count on it.
+        let is_lost = self.budget.over.is_some() && (over || self.refused > 0);
+        let back = if is_lost { self.refused } else { self.taken };
+        self.budget.used.fetch_sub(back, Ordering::Relaxed);
     }
 }
