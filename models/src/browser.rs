@@ -30,17 +30,25 @@ pub enum BrowserError {
     Bounds(#[from] BoundsError),
 }
 
-/// Serves the explorer of a world until the process ends.
+/// Serves the explorer of a world until the process ends. `ready` is told where, once that address is known to be free (with port
+/// 0 it is a free one).
 ///
 /// # Errors
 /// An address that is not of this machine's own or cannot be had, or bounds out of range.
-pub fn browse(bounds: Bounds, mutant: MutantSwitch, address: SocketAddr) -> Result<(), BrowserError> {
+pub fn browse(
+    bounds: Bounds,
+    mutant: MutantSwitch,
+    address: SocketAddr,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), BrowserError> {
     if !address.ip().is_loopback() {
         return Err(BrowserError::NotLoopback(address));
     }
     let cluster = Cluster::with(bounds, mutant, true)?;
     // stateright panics where it cannot listen, so we ask first.
-    drop(TcpListener::bind(address).map_err(|source| BrowserError::Address { address, source })?);
+    let trial = TcpListener::bind(address).and_then(|trial| trial.local_addr());
+    let address = trial.map_err(|source| BrowserError::Address { address, source })?;
+    ready(address);
     let _ = Shown(cluster).checker().serve(address);
     Ok(())
 }

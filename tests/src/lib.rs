@@ -18,7 +18,7 @@
 //! * [`schedule`]: the plan of the faults, pure data, from the seed or from a file; [`shrink`] makes that of a failed run
 //!   small. [`generator`]: the operations, from the seed, too.
 //! * [`cluster`] and [`link`]: processes and the network between them. [`nemesis`] breaks both, by the schedule; how, stands
-//!   in [`faults`], one file for each family.
+//!   in [`faults`], one file for each family. [`netns`]: servers in network namespaces of their own, where single packets are lost.
 //! * [`disk`]: a file system of ours that fails under a server. [`clock`]: what a server is told of the time. [`doctor`]: which
 //!   faults this machine can do.
 //! * [`system`]: what is under test: `kv-server`, etcd, Redis, or any other by commands; everything else knows only its trait.
@@ -50,7 +50,7 @@
 //! * Clients talk to servers directly: links between clients and servers are not cut.
 //! * Lists, sets, counters, queues and locks are kept under single keys by compare-and-set: a store's own such types are not
 //!   tested. Watches are not.
-//! * Membership is fixed.
+//! * Members leave and come back; no server that was never there joins in the middle of a run.
 //! * The web pages of [`serve`] are lists and files: a run that is under way has no page yet.
 //! * An experiment of [`scenario`] counts messages where it knows the servers' frames: those of `kv-server`.
 

@@ -105,8 +105,9 @@ pub fn run(args: &ModelArgs) -> anyhow::Result<ExitCode> {
         ModelCommand::Validate(args) => validate::run(args),
         ModelCommand::Explore { scenario, address } => {
             let scenario = find(scenario)?;
-            eprintln!("{}: {} — http://{address}/ (end with Ctrl-C)", scenario.name, scenario.about);
-            models::browse(scenario.bounds, raft_core::MutantSwitch::default(), *address)?;
+            models::browse(scenario.bounds, raft_core::MutantSwitch::default(), *address, |address| {
+                eprintln!("{}: {} — http://{address}/ (end with Ctrl-C)", scenario.name, scenario.about);
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         ModelCommand::Regress(args) => regress::run(args),
