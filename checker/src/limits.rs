@@ -58,6 +58,9 @@ pub(crate) struct Budget {
     settled: Arc<AtomicBool>,
     /// Set by whoever wins the race in which this is used.
     over: Option<Arc<AtomicBool>>,
+    /// What this racer's searches have given back. The allocator keeps what a thread has freed for that same thread: the next
+    /// search of this racer may have it, the other racer may not count on it.
+    kept: Option<Arc<AtomicU64>>,
 }
 
 impl Budget {
@@ -74,6 +77,7 @@ impl Budget {
             cancel: limits.cancel.clone(),
             settled: Arc::new(AtomicBool::new(false)),
             over: None,
+            kept: None,
         }
     }
 
@@ -81,7 +85,7 @@ impl Budget {
     pub(crate) fn racer(&self, over: Arc<AtomicBool>) -> Self {
         let (deadline, memory) = (self.deadline, self.memory);
         let (used, cancel, settled) = (self.used.clone(), self.cancel.clone(), self.settled.clone());
-        Self { deadline, memory, used, cancel, settled, over: Some(over) }
+        Self { deadline, memory, used, cancel, settled, over: Some(over), kept: Some(Arc::default()) }
     }
 
     pub(crate) fn settle(&self) {
@@ -125,10 +129,15 @@ pub(crate) struct Purse<'a> {
 impl Purse<'_> {
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), Stopped> {
         let bytes = bytes as u64;
-        let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+        let had = self.budget.kept.as_ref().map_or(0, |kept| {
+            let had = kept.load(Ordering::Relaxed).min(bytes);
+            kept.fetch_sub(had, Ordering::Relaxed);
+            had
+        });
+        let before = self.budget.used.fetch_add(bytes - had, Ordering::Relaxed);
         self.taken += bytes;
-        if before.saturating_add(bytes) > self.budget.memory {
-            self.refused = bytes;
+        if before.saturating_add(bytes - had) > self.budget.memory {
+            self.refused = bytes - had;
             return Err(Stopped::Memory);
         }
         Ok(())
@@ -157,11 +166,13 @@ impl Purse<'_> {
 
 impl Drop for Purse<'_> {
     fn drop(&mut self) {
-        let over = self.budget.used.load(Ordering::Relaxed) > self.budget.memory;
-        // The allocator keeps what a thread has freed for that same thread. A racer that ran out of memory has no further use for
-        // it, and the other one, which would take as much once more, must not count on it.
-        let is_lost = self.budget.over.is_some() && (over || self.refused > 0);
-        let back = if is_lost { self.refused } else { self.taken };
+        let back = match &self.budget.kept {
+            Some(kept) => {
+                kept.fetch_add(self.taken - self.refused, Ordering::Relaxed);
+                self.refused
+            }
+            None => self.taken,
+        };
         self.budget.used.fetch_sub(back, Ordering::Relaxed);
     }
 }
