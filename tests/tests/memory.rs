@@ -23,9 +23,8 @@ use checker::{Event, Format, Kind, Value, Writer};
 use common::{json, plumbline};
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// What the program takes beside, whatever the limit: its code (a build for tests has much of it), buffers, the stacks of its
-/// threads, what the allocator holds back for each of them.
-const BESIDE: u64 = 32 << 20;
+/// What the program takes beside: its code, buffers, the stacks of its threads, what the allocator holds back.
+const BESIDE: u64 = 24 << 20;
 
 /// Names the one command that this process is for: the limit, then the arguments.
 const CASE: &str = "PLUMBLINE_MEMORY_CASE";

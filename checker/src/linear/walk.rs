@@ -19,6 +19,10 @@ pub(super) fn walk<S: Specification>(
     width: Width,
     share: u64,
 ) -> Decision {
+    let mut purse = budget.purse();
+    if let Err(reason) = purse.take(Timeline::size(calls.len())) {
+        return Decision::Undecided(reason, Progress::default());
+    }
     let timeline = Timeline::new(spec, kinds, calls);
     let machine = Machine::new(spec, kinds);
     let pure = machine.pure.clone();
@@ -34,7 +38,7 @@ pub(super) fn walk<S: Specification>(
         now: arena(),
         next: arena(),
         lineage: Lineage::default(),
-        purse: budget.purse(),
+        purse,
         draft: vec![0; timeline.words],
         tried: vec![(0, NONE); kinds.len() * 2],
         found: Vec::new(),

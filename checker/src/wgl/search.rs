@@ -26,6 +26,10 @@ pub(crate) fn search<S: Specification>(
     foresight: bool,
     share: u64,
 ) -> Decision {
+    let mut purse = budget.purse();
+    if let Err(reason) = purse.take(Timeline::size(calls.len())) {
+        return Decision::Undecided(reason, Progress::default());
+    }
     let timeline = Timeline::new(spec, kinds, calls);
     let machine = Machine::new(spec, kinds);
     let pure = machine.pure.clone();
@@ -36,7 +40,7 @@ pub(crate) fn search<S: Specification>(
         required: timeline.required_words,
         relaxed: strategy == Strategy::Relaxed,
         machine,
-        purse: budget.purse(),
+        purse,
         values: timeline.values.as_ref().filter(|_| foresight).cloned(),
         positions: &timeline.positions,
         foreseen: false,

@@ -41,6 +41,13 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
+    /// What a timeline of so many calls takes at most, while it is made: two steps for each call, once with their positions
+    /// beside them and once apart, its slot, and until when it is of use.
+    pub(crate) fn size(calls: usize) -> usize {
+        const STEPS: usize = size_of::<(u32, Step)>() + size_of::<u32>() + size_of::<Step>();
+        calls * (2 * STEPS + 2 * size_of::<u32>())
+    }
+
     pub(crate) fn new<S: Specification>(spec: &S, kinds: &[S::Op], calls: &[Call]) -> Self {
         let (useful, values) = last_use(spec, kinds, calls);
         let mut steps = Vec::with_capacity(calls.len() * 2);
