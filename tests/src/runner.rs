@@ -20,7 +20,7 @@ use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setup, Weight};
-use crate::schedule::{Draft, Kind, Nemeses, Schedule, all_links, plan};
+use crate::schedule::{Draft, Kind, Nemeses, Pace, Schedule, all_links, plan};
 use crate::stats::Stats;
 use crate::store::{RESULTS, RunFolder, SCHEDULE};
 use crate::system::{AnySystem, require_all};
@@ -72,6 +72,8 @@ pub struct RunOptions {
     pub op_timeout: Duration,
     /// Which faults are drawn from the seed, if no schedule is given.
     pub nemeses: Nemeses,
+    /// How densely.
+    pub pace: Pace,
     /// The schedule, if one is given.
     pub schedule: Option<Draft>,
     /// The options of `plumbline run` that say all of this, to be stored with the schedule.
@@ -100,7 +102,7 @@ impl RunOptions {
     pub fn schedule(&self) -> Schedule {
         let made = match &self.schedule {
             Some(draft) => draft.complete(self.seed, self.nodes, self.time_limit),
-            None => plan(self.seed, self.nodes, self.time_limit, &self.nemeses),
+            None => plan(self.seed, self.nodes, self.time_limit, &self.nemeses, self.pace),
         };
         Schedule { options: self.options.clone(), ..made }
     }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use file::{Draft, VERSION};
 pub use nemeses::Nemeses;
-pub use plan::plan;
+pub use plan::{Pace, plan};
 pub use step::{Choice, Condition, Every, Mix, Planned, Step, Until};
 pub use victims::{Resolved, Victims};
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use common::{PLUMBLINE, json, processes_in, run_with, server, text, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use plumbline::schedule::{Nemeses, Schedule, plan};
+use plumbline::schedule::{Nemeses, Pace, Schedule, plan};
 
 #[test]
 fn a_short_run_passes_explains_itself_and_leaves_nothing_behind() {
@@ -51,7 +51,11 @@ fn a_short_run_passes_explains_itself_and_leaves_nothing_behind() {
         serde_json::from_slice(&std::fs::read(latest.join("schedule.json")).unwrap()).unwrap();
     let options = std::mem::take(&mut stored.options);
     assert!(options.contains(&"--concurrency=10".to_owned()), "{options:?}");
-    assert_eq!(stored, plan(7, 3, Duration::from_secs(6), &Nemeses::all()), "the schedule is the seed's");
+    assert_eq!(
+        stored,
+        plan(7, 3, Duration::from_secs(6), &Nemeses::all(), Pace::default()),
+        "the schedule is the seed's"
+    );
     assert!(processes_in(store.path()).is_empty(), "{:?}", processes_in(store.path()));
 
     // Both histories say the same, also to the command line.

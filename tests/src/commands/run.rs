@@ -18,7 +18,7 @@ use crate::program;
 use crate::progress::tell;
 use crate::report::{CountByType, RunResults, Validity, junit};
 use crate::runner::{RunOptions, run as run_once};
-use crate::schedule::{Draft, Nemeses};
+use crate::schedule::{Draft, Nemeses, Pace};
 use crate::stats::Counts;
 use crate::store::is_name;
 use crate::system::SystemArgs;
@@ -65,6 +65,12 @@ pub struct RunArgs {
     /// Which faults, comma-separated
     #[arg(long, default_value = "all", value_parser = Nemeses::parse, value_name = "NAMES")]
     nemesis: Nemeses,
+    /// How long it is quiet between a fault and the next, in the mean (in runs under 20 s, less in proportion) [0s..=1h]
+    #[arg(long, default_value = "2500ms", value_parser = interval, value_name = "DURATION")]
+    nemesis_interval: Duration,
+    /// So many faults at a time at most, each of another sort: processes, links, disks, clocks, verbs [1..=5]
+    #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<u64>::new().range(1..=5), value_name = "N")]
+    nemesis_at_once: u64,
     /// The faults, when and on whom, from a file, instead of faults drawn from the seed
     #[arg(long, value_name = "FILE", conflicts_with = "nemesis")]
     schedule: Option<PathBuf>,
@@ -131,6 +137,10 @@ const CHECK_MEMORY_BYTES: u64 = 4 << 30;
 
 fn time_limit(text: &str) -> Result<Duration, String> {
     parse_duration_within(text, Duration::from_secs(1), Duration::from_secs(86_400))
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    parse_duration_within(text, Duration::ZERO, Duration::from_secs(3_600))
 }
 
 fn op_timeout(text: &str) -> Result<Duration, String> {
@@ -282,6 +292,10 @@ impl RunArgs {
             time_limit: self.time_limit.or(drafted).unwrap_or(TIME_LIMIT),
             op_timeout: self.op_timeout,
             nemeses: self.nemesis.clone(),
+            pace: Pace {
+                interval: self.nemesis_interval,
+                at_once: usize::try_from(self.nemesis_at_once).unwrap_or(1),
+            },
             schedule: draft.cloned(),
             options: self.stored_options(&server),
             seed,
@@ -293,8 +307,20 @@ impl RunArgs {
 }
 
 /// What is not stored as an option: it stands in the schedule itself, or is about where results go.
-const NOT_STORED: &[&str] =
-    &["seed", "nodes", "time-limit", "schedule", "nemesis", "test-count", "store", "name", "junit", "json"];
+const NOT_STORED: &[&str] = &[
+    "seed",
+    "nodes",
+    "time-limit",
+    "schedule",
+    "nemesis",
+    "nemesis-interval",
+    "nemesis-at-once",
+    "test-count",
+    "store",
+    "name",
+    "junit",
+    "json",
+];
 
 impl RunArgs {
     /// Takes down every option with its value, also where that is the default.

@@ -38,7 +38,7 @@ pub struct DiskError {
 
 fn failing(victims: Victims, draw: &mut Drawing<'_>) -> Fault {
     let on = [On::Write, On::Sync].choose(draw.rng).copied().unwrap_or(On::Sync);
-    let share = draw.rng.random_range(1_000..=50_000);
+    let share = draw.rng.random_range(20_000..=300_000);
     let when = if draw.rng.random() { When::Next(1) } else { When::PerMillion(share) };
     DiskError { victims, on, error: Error::Io, when }.into()
 }

@@ -95,13 +95,13 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{Fault, Nemeses};
+    use crate::schedule::{Fault, Nemeses, Pace};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_plan_survives_being_written_down() {
-        let one = super::super::plan(7, 5, MINUTE, &Nemeses::all());
+        let one = super::super::plan(7, 5, MINUTE, &Nemeses::all(), Pace::default());
         let text = serde_json::to_string(&one).unwrap();
         assert_eq!(one, serde_json::from_str(&text).unwrap());
         assert_eq!(Draft::parse(&text).unwrap().complete(7, 5, MINUTE), one);

@@ -1,5 +1,7 @@
 //! How a plan is drawn from its seed.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
@@ -23,60 +25,80 @@ const WARM_UP_MS: u64 = 2_000;
 const CALM_END_MS: u64 = 3_000;
 /// How long one fault lasts.
 const FAULT_MS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
-/// How long the quiet between two faults lasts.
-const QUIET_MS: std::ops::RangeInclusive<u64> = 1_000..=4_000;
-/// One fault in so many is joined by one of another sort that overlaps it.
-const OVERLAP_ONE_IN: u32 = 4;
 
-/// Draws the faults of a run: the same seed, cluster size, length and choice of faults give the same plan.
+/// How densely faults are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long it is quiet between a fault and the next one in its lane, in the mean (in runs under 20 s, less in proportion).
+    pub interval: Duration,
+    /// How many lanes of faults there are: at most so many at a time, each of another sort. Nobody survives only single faults.
+    pub at_once: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { interval: Duration::from_millis(2_500), at_once: 2 }
+    }
+}
+
+impl Pace {
+    /// From two fifths of the mean to eight fifths.
+    fn quiet_ms(&self, rng: &mut ChaCha8Rng) -> u64 {
+        let fifth = millis(self.interval) / 5;
+        rng.random_range(2 * fifth..=8 * fifth)
+    }
+}
+
+/// Draws the faults of a run: the same seed, cluster size, length, pace and choice of faults give the same plan.
 #[must_use]
-pub fn plan(seed: u64, nodes: u64, time_limit: Duration, nemeses: &Nemeses) -> Schedule {
+pub fn plan(seed: u64, nodes: u64, time_limit: Duration, nemeses: &Nemeses, pace: Pace) -> Schedule {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(FAULT_STREAM);
     let time_limit_ms = millis(time_limit);
-    let pace = Pace { time_limit_ms };
+    let scaled = |ms: u64| {
+        if time_limit_ms >= FULL_PACE_MS { ms } else { (ms * time_limit_ms / FULL_PACE_MS).max(1) }
+    };
+    let end = time_limit_ms.saturating_sub(scaled(CALM_END_MS));
     let mut deck = Deck::new(nodes, nemeses);
     let mut faults: Vec<Planned> = Vec::new();
-    let end = time_limit_ms.saturating_sub(pace.scaled(CALM_END_MS));
-    let mut at_ms = pace.scaled(WARM_UP_MS);
-    while let Some(fault) = deck.draw(&mut rng, |_| true) {
-        let duration_ms = pace.scaled(rng.random_range(FAULT_MS));
-        let mut over = at_ms + duration_ms;
-        if over > end {
+    // When each lane is free. They begin one after the other.
+    let mut lanes = BinaryHeap::new();
+    let mut begin = scaled(WARM_UP_MS);
+    for _ in 0..pace.at_once {
+        lanes.push(Reverse(begin));
+        begin += scaled(pace.quiet_ms(&mut rng));
+    }
+    // Always in the lane that is free first: whatever is planned by then began earlier.
+    while let Some(Reverse(free)) = lanes.pop() {
+        let company: Vec<&Planned> = faults.iter().filter(|planned| over(planned) >= free).collect();
+        // Two of a sort would heal each other.
+        let joins = |kind: Kind| company.iter().all(|one| one.fault.kind().sort() != kind.sort());
+        let Some(fault) = deck.draw(&mut rng, |kind| kind.is_alone() || joins(kind)) else {
+            let Some(first) = company.iter().map(|one| over(one)).min() else { break };
+            lanes.push(Reverse(first + 1));
+            continue;
+        };
+        let is_alone = fault.kind().is_alone();
+        let others = company.iter().map(|one| over(one) + 1).max().filter(|_| is_alone);
+        let at_ms = others.unwrap_or(free);
+        let duration_ms = scaled(rng.random_range(FAULT_MS));
+        if at_ms + duration_ms > end {
             break;
         }
-        let first = fault.kind();
-        faults.push(timed(at_ms, duration_ms, fault));
-        // Two of a sort would heal each other.
-        let may_join = |kind: Kind| kind.sort() != first.sort() && !kind.is_alone() && !first.is_alone();
-        if rng.random_ratio(1, OVERLAP_ONE_IN)
-            && let Some(fault) = deck.draw(&mut rng, may_join)
-        {
-            let at_ms = rng.random_range(at_ms..=over);
-            let duration_ms = pace.scaled(rng.random_range(FAULT_MS));
-            if at_ms + duration_ms <= end {
-                over = over.max(at_ms + duration_ms);
-                faults.push(timed(at_ms, duration_ms, fault));
-            }
+        faults.push(Planned { at_ms, duration_ms: Some(duration_ms), number: 0, fault });
+        let next = Reverse(at_ms + duration_ms + scaled(pace.quiet_ms(&mut rng)).max(1));
+        if is_alone {
+            lanes = lanes.iter().map(|_| next).collect();
         }
-        at_ms = over + pace.scaled(rng.random_range(QUIET_MS));
+        lanes.push(next);
     }
     faults.sort_by_key(|planned| planned.at_ms);
     Schedule::of(seed, nodes, time_limit, faults)
 }
 
-fn timed(at_ms: u64, duration_ms: u64, fault: Fault) -> Planned {
-    Planned { at_ms, duration_ms: Some(duration_ms), number: 0, fault }
-}
-
-struct Pace {
-    time_limit_ms: u64,
-}
-
-impl Pace {
-    fn scaled(&self, ms: u64) -> u64 {
-        if self.time_limit_ms >= FULL_PACE_MS { ms } else { (ms * self.time_limit_ms / FULL_PACE_MS).max(1) }
-    }
+/// When a drawn fault ends.
+fn over(planned: &Planned) -> u64 {
+    planned.at_ms + planned.duration_ms.unwrap_or(0)
 }
 
 /// Families and, within each, recipes are dealt without replacement, so that even a short run meets each family and a
@@ -136,20 +158,20 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
-        let one = plan(42, 5, MINUTE, &Nemeses::all());
-        assert_eq!(one, plan(42, 5, MINUTE, &Nemeses::all()));
-        assert_ne!(one.plan, plan(43, 5, MINUTE, &Nemeses::all()).plan);
+        let one = plan(42, 5, MINUTE, &Nemeses::all(), Pace::default());
+        assert_eq!(one, plan(42, 5, MINUTE, &Nemeses::all(), Pace::default()));
+        assert_ne!(one.plan, plan(43, 5, MINUTE, &Nemeses::all(), Pace::default()).plan);
     }
 
     #[test]
     fn every_family_and_every_leader_fault_comes_up() {
         for seed in 0..20 {
-            let plan = plan(seed, 5, 5 * MINUTE, &Nemeses::all());
+            let plan = plan(seed, 5, 5 * MINUTE, &Nemeses::all(), Pace::default());
             let kinds: BTreeSet<Kind> = plan.faults().iter().map(|planned| planned.fault.kind()).collect();
             let all = Kind::ALL.iter().filter(|kind| !kind.is_by_name_only()).count();
             assert_eq!(kinds.len(), all, "seed {seed}: {kinds:?}");
         }
-        let long = plan(1, 5, Duration::from_secs(3_600), &Nemeses::all());
+        let long = plan(1, 5, Duration::from_secs(3_600), &Nemeses::all(), Pace::default());
         assert!(long.faults().iter().any(|p| matches!(&p.fault, Fault::Kill(Kill(Victims::All)))));
         assert!(long.faults().iter().any(|p| matches!(&p.fault, Fault::Pause(Pause(Victims::Leader)))));
         assert!(long.faults().iter().any(|p| matches!(&p.fault, Fault::Partition(Partition::Inbound(_)))));
@@ -159,22 +181,23 @@ mod tests {
     #[test]
     fn only_chosen_faults_come_up_and_none_means_none() {
         let chosen = Nemeses::parse("halves,pause").unwrap();
-        for planned in plan(3, 5, MINUTE, &chosen).faults() {
+        for planned in plan(3, 5, MINUTE, &chosen, Pace::default()).faults() {
             assert!(
                 matches!(planned.fault, Fault::Pause(_) | Fault::Partition(Partition::Halves(_))),
                 "{planned:?}"
             );
         }
-        assert!(plan(3, 5, MINUTE, &Nemeses::none()).faults().is_empty());
+        assert!(plan(3, 5, MINUTE, &Nemeses::none(), Pace::default()).faults().is_empty());
         assert!(Nemeses::parse("kill,quake").unwrap_err().contains("quake"));
     }
 
     #[test]
     fn faults_of_a_sort_never_overlap_and_all_end_before_the_calm() {
         for (seed, nodes, secs) in [(1, 1, 60), (2, 2, 60), (3, 3, 5), (4, 5, 600), (5, 7, 1), (6, 9, 60)] {
-            let plan = plan(seed, nodes, Duration::from_secs(secs), &Nemeses::all());
+            let pace = Pace { at_once: usize::try_from(seed).unwrap(), ..Pace::default() };
+            let plan = plan(seed, nodes, Duration::from_secs(secs), &Nemeses::all(), pace);
             assert!(!plan.faults().is_empty(), "seed {seed}");
-            for sort in [Sort::Processes, Sort::Links, Sort::Verbs] {
+            for sort in [Sort::Processes, Sort::Links, Sort::Disks, Sort::Clocks, Sort::Verbs] {
                 let mut free_at = 0;
                 for p in plan.faults().iter().filter(|p| p.fault.kind().sort() == sort) {
                     assert!(p.at_ms >= free_at, "seed {seed}: {p:?} starts before {free_at}");
@@ -190,5 +213,23 @@ mod tests {
                 assert_eq!(plan.faults().iter().filter(overlap).count(), 1, "seed {seed}: {alone:?}");
             }
         }
+    }
+
+    #[test]
+    fn as_many_faults_at_a_time_as_were_asked_for_and_no_more() {
+        for at_once in 1..=5 {
+            let pace = Pace { interval: Duration::from_millis(500), at_once };
+            let plan = plan(11, 5, Duration::from_secs(3_600), &Nemeses::all(), pace);
+            let at_a_time = |p: &&Planned| {
+                plan.faults().iter().filter(|one| one.at_ms <= p.at_ms && over(one) >= p.at_ms).count()
+            };
+            let most = plan.faults().iter().map(at_a_time).max();
+            assert_eq!(most, Some(at_once));
+        }
+        let count = |ms| {
+            let pace = Pace { interval: Duration::from_millis(ms), ..Pace::default() };
+            plan(11, 5, Duration::from_secs(600), &Nemeses::all(), pace).faults().len()
+        };
+        assert!(count(500) > 4 * count(20_000), "{} and {}", count(500), count(20_000));
     }
 }

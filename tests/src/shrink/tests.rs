@@ -6,14 +6,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::schedule::{Fault, Nemeses, Planned, Step, Victims, plan};
+use crate::schedule::{Fault, Nemeses, Pace, Planned, Step, Victims, plan};
 
 const EFFORT: Effort = Effort { attempts: 15, needed: 3, most_runs: 3_000 };
 
 fn minute(seed: u64) -> Schedule {
     // A ring needs four servers, so that it would be the smallest of its kind.
     let nemeses = Nemeses::parse("kill,pause,halves,isolate,one-way,flapping,latency,compact").unwrap();
-    let made = plan(seed, 5, Duration::from_secs(120), &nemeses);
+    let made = plan(seed, 5, Duration::from_secs(120), &nemeses, Pace::default());
     let options = ["--keys=5", "--concurrency=10", "--rate=300"].map(str::to_owned).to_vec();
     Schedule { options, ..made }
 }
