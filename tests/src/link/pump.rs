@@ -26,8 +26,8 @@ const QUEUE_CHUNKS: usize = 16;
 /// Bytes on their way, or the end of the stream (no bytes).
 pub(super) struct Chunk {
     bytes: Bytes,
-    /// Not before this moment, for added latency.
-    due: Instant,
+    /// Not before this moment, for added latency. (A timer for "now" would cost its millisecond on every hop.)
+    due: Option<Instant>,
     /// Whether it has been counted as held back already.
     counted: bool,
     /// Whether the stream ends here.
@@ -98,11 +98,10 @@ async fn enqueue(
     jitter: &mut ChaCha8Rng,
 ) -> io::Result<()> {
     // A later chunk may be due earlier; it still waits for its turn in the queue.
-    let mut due = Instant::now();
-    if let Some(latency) = condition.latency {
+    let due = condition.latency.map(|latency| {
         Counters::add(&counters.delayed_bytes, bytes.len());
-        due += varied(latency, jitter);
-    }
+        Instant::now() + varied(latency, jitter)
+    });
     if condition.cut {
         if bytes.is_empty() {
             Counters::add(&counters.held_connections, 1);
@@ -122,7 +121,9 @@ pub(super) async fn give_out(
     bucket: &Bucket,
 ) -> io::Result<()> {
     while let Some(mut chunk) = queue.recv().await {
-        tokio::time::sleep_until(chunk.due).await;
+        if let Some(due) = chunk.due {
+            tokio::time::sleep_until(due).await;
+        }
         let mut counted = chunk.counted;
         // An end of stream waits for a cut to be mended, like bytes.
         loop {
