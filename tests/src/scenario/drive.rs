@@ -12,7 +12,7 @@ use super::figures::{Failed, Figures, Killed, Node, Outcome};
 use super::record::Record;
 use super::requests::{Ask, Request, plan};
 use super::wrong::{Done, End};
-use super::{Experiment, Failure, Load, Role};
+use super::{Experiment, Failure, Load, Role, punctual};
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::effort::{Effort, Meter};
 use crate::judge::{Limits, judge};
@@ -293,7 +293,7 @@ impl Asker {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                () = tokio::time::sleep_until(due.into()) => {}
+                () = punctual::wait_for(due) => {}
             }
             if Instant::now() >= self.end {
                 if self.closed {

@@ -18,6 +18,7 @@
 
 mod drive;
 mod figures;
+mod punctual;
 mod record;
 mod requests;
 mod wrong;
