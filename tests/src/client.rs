@@ -18,6 +18,7 @@ use crate::generator::{Op, Station, key_name};
 use crate::recorder::{Completion, Recorder};
 use crate::stats::Stats;
 use crate::system::{AnySystem, Client, ClientSettings};
+use crate::watch::Ledger;
 use crate::workload::{Actor, Outcome, Workload, unsure};
 
 /// Beyond its own limit a client library gets this long to return before it is given up.
@@ -58,6 +59,8 @@ pub struct Crew {
     next_process: AtomicU64,
     /// As many keys have been in use so far.
     keys_used: AtomicUsize,
+    /// Where writes are noted, if somebody watches.
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Crew {
@@ -71,7 +74,13 @@ impl Crew {
         stats: Arc<Stats>,
     ) -> Crew {
         let (next_process, keys_used) = (AtomicU64::new(load.workers), AtomicUsize::new(load.keys));
-        Crew { system, endpoints, load, recorder, stats, next_process, keys_used }
+        Crew { system, endpoints, load, recorder, stats, next_process, keys_used, ledger: None }
+    }
+
+    /// The same workers, whose writes are noted in this ledger.
+    #[must_use]
+    pub fn noting_in(self, ledger: Option<Arc<Ledger>>) -> Crew {
+        Crew { ledger, ..self }
     }
 
     /// Performs one worker's operations until `stop`; the one under way is finished.
@@ -147,6 +156,13 @@ impl Crew {
         }
     }
 
+    /// A client that belongs to no worker, and whose writes are not noted.
+    #[must_use]
+    pub fn stranger(&self) -> Box<dyn Client> {
+        let endpoints = self.endpoints.clone();
+        self.system.client(&ClientSettings { endpoints, turn: 0, op_timeout: self.load.op_timeout })
+    }
+
     fn actor(&self, worker: u64) -> Box<dyn Actor> {
         let Load { seed, workers, keys, rotate, op_timeout, .. } = self.load;
         self.load.workload.actor(Station { seed, worker, workers, keys, rotate }, op_timeout)
@@ -154,7 +170,12 @@ impl Crew {
 
     fn client(&self, turn: u64) -> Box<dyn Client> {
         let endpoints = self.endpoints.clone();
-        self.system.client(&ClientSettings { endpoints, turn, op_timeout: self.load.op_timeout })
+        let settings = ClientSettings { endpoints, turn, op_timeout: self.load.op_timeout };
+        let client = self.system.client(&settings);
+        match &self.ledger {
+            Some(ledger) => ledger.noting(client),
+            None => client,
+        }
     }
 
     async fn perform(

@@ -49,7 +49,7 @@
 //! * Wrong clocks are what the C library tells: a program that asks the kernel past it (Go) sees the right ones.
 //! * Clients talk to servers directly: links between clients and servers are not cut.
 //! * Lists, sets, counters, queues and locks are kept under single keys by compare-and-set: a store's own such types are not
-//!   tested. Watches are not.
+//!   tested.
 //! * Members leave and come back; no server that was never there joins in the middle of a run.
 //! * The web pages of [`serve`] are lists and files: a run that is under way has no page yet.
 //! * An experiment of [`scenario`] counts messages where it knows the servers' frames: those of `kv-server`.
@@ -87,4 +87,5 @@ pub mod system;
 pub mod traces;
 pub mod units;
 mod verbs;
+pub mod watch;
 pub mod workload;

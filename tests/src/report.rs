@@ -19,6 +19,7 @@ use crate::observer::Reign;
 use crate::schedule::{Kind, NodeId};
 use crate::stats::{Counts, Summary};
 use crate::traces::TraceReport;
+use crate::watch::WatchReport;
 
 /// Below this share of successful operations a run has tested too little to be called a pass.
 pub const LEAST_OK_SHARE: f64 = 0.10;
@@ -211,6 +212,8 @@ pub struct RunResults {
     pub linearizability: Judgement,
     /// What the servers' traces say, if they were recorded.
     pub traces: Option<TraceReport>,
+    /// What watchers were told, if there were any.
+    pub watches: Option<WatchReport>,
     /// Operations, latencies, errors.
     pub operations: Summary,
     /// The faults.
@@ -294,6 +297,9 @@ impl RunResults {
         writeln!(text, "  checker     {}", self.linearizability.summary())?;
         if let Some(traces) = &self.traces {
             writeln!(text, "  traces      {}", traces.summary())?;
+        }
+        if let Some(watches) = &self.watches {
+            writeln!(text, "  watches     {}", watches.summary())?;
         }
         writeln!(text, "  harness     {}", self.harness.summary())?;
         writeln!(text, "  look in     {}", self.store.display())

@@ -1,31 +1,29 @@
 //! Joins the parts into a run: cluster, clients, nemesis, recovery, final reads, verdict.
 
 mod findings;
+mod load;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Crew, Load};
 use crate::cluster::{Cluster, ClusterOptions, Exit};
-use crate::effort::{Effort, Meter};
 use crate::judge::{Limits, judge};
 use crate::logs;
-use crate::nemesis::{Carried, Nemesis};
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::report::{Finding, NemesisReport, NodeReport, Phases, RunResults, Setup, Weight};
+use crate::report::{Finding, NemesisReport, NodeReport, RunResults, Setup, Weight};
 use crate::schedule::{Draft, Kind, Nemeses, Pace, Schedule, all_links, plan};
 use crate::stats::Stats;
 use crate::store::{RESULTS, RunFolder, SCHEDULE};
 use crate::system::{AnySystem, require_all};
 use crate::traces::TraceReport;
 use crate::units::millis;
+use crate::watch::WatchReport;
 use crate::workload::{self, Workload};
 
 /// How long a fresh cluster has to elect its first leader.
@@ -36,8 +34,6 @@ const RECOVERY_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// What the parts may take beyond their own limits before the run counts as hung.
 const SLACK: Duration = Duration::from_secs(60);
-/// The pause between two updates of the live line.
-const TICK: Duration = Duration::from_millis(250);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -82,6 +78,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// The checker's limits.
     pub check: Limits,
+    /// Whether watchers stand beside the clients, and what they are told is judged.
+    pub watch: bool,
     /// Whether the servers record traces, which are replayed and judged.
     pub trace: bool,
     /// Whether to keep the terminal quiet.
@@ -144,18 +142,6 @@ struct Run<'a> {
     progress: &'a Progress,
 }
 
-/// What the part under load left behind.
-struct Loaded {
-    carried: Carried,
-    elapsed: Duration,
-    unread: Vec<String>,
-    recovered: bool,
-    /// Why healing failed, if it did.
-    unhealed: Option<String>,
-    phases: Phases,
-    harness: Effort,
-}
-
 impl Run<'_> {
     async fn perform(&self, stop: &CancellationToken) -> anyhow::Result<RunResults> {
         let began = Instant::now();
@@ -206,10 +192,15 @@ impl Run<'_> {
         let (history, limits) = (self.folder.history_jsonl(), options.check);
         let workload = Arc::clone(self.workload);
         let (nodes_folder, is_traced) = (self.folder.nodes(), options.trace);
-        let (linearizability, traces) = tokio::try_join!(
+        let (watches, watched) = (self.folder.watches(), loaded.watched.take());
+        let (linearizability, traces, watches) = tokio::try_join!(
             tokio::task::spawn_blocking(move || judge(&history, &*workload, limits)),
             tokio::task::spawn_blocking(move || is_traced.then(|| TraceReport::of(&nodes_folder))),
+            tokio::task::spawn_blocking(move || {
+                watched.map(|(caught_up, ledger)| WatchReport::of(&watches, &ledger, caught_up)).transpose()
+            }),
         )?;
+        let watches = watches?;
         let linearizability = linearizability?;
         loaded.phases.check_ms = millis(checking.elapsed());
         let operations = stats.summary(loaded.elapsed);
@@ -223,6 +214,7 @@ impl Run<'_> {
         ));
         findings.extend(findings::of_servers(&cluster, &observer, &nodes));
         findings.extend(traces.iter().flat_map(TraceReport::findings));
+        findings.extend(watches.iter().flat_map(WatchReport::findings));
         // Trouble of the harness itself: what was recorded is judged all the same.
         let troubles = loaded.unhealed.into_iter().chain(unstopped);
         findings.extend(troubles.map(|what| Finding::new(Weight::Doubt, what)));
@@ -236,6 +228,7 @@ impl Run<'_> {
             findings,
             linearizability,
             traces,
+            watches,
             operations,
             nemesis: NemesisReport {
                 planned: self.schedule.faults().len(),
@@ -252,91 +245,6 @@ impl Run<'_> {
             schedule: SCHEDULE,
             setup: self.setup(),
         })
-    }
-
-    /// Clients and nemesis at work, then healing and the final reads.
-    async fn load(
-        &self,
-        cluster: &Arc<Cluster>,
-        observer: &Observer,
-        recorder: &Arc<Recorder>,
-        stats: &Arc<Stats>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Loaded> {
-        let options = self.options;
-        let start = recorder.origin();
-        let load = Load {
-            workload: Arc::clone(self.workload),
-            seed: options.seed,
-            workers: options.concurrency,
-            keys: options.keys,
-            rotate: options.rotate.unwrap_or(self.workload.rotate()),
-            rate: options.rate,
-            op_timeout: options.op_timeout,
-        };
-        let (system, endpoints) = (Arc::clone(cluster.system()), cluster.endpoints());
-        let crew = Arc::new(Crew::new(system, endpoints, load, Arc::clone(recorder), Arc::clone(stats)));
-        let meter = Meter::start(start, options.time_limit);
-        let over = stop.child_token();
-        let mut workers = JoinSet::new();
-        for worker in 0..options.concurrency {
-            let (crew, over) = (Arc::clone(&crew), over.clone());
-            workers.spawn(async move { crew.work(worker, over).await });
-        }
-        let nemesis = Nemesis::new(
-            Arc::clone(cluster),
-            observer.clone(),
-            Arc::clone(recorder),
-            Arc::clone(stats),
-            self.progress.clone(),
-        );
-        let timer = async {
-            let deadline = tokio::time::Instant::from_std(start + options.time_limit);
-            tokio::select! {
-                () = over.cancelled() => {}
-                () = tokio::time::sleep_until(deadline) => over.cancel(),
-            }
-            anyhow::Ok(())
-        };
-        let work = async {
-            while let Some(done) = workers.join_next().await {
-                done.context("a worker panicked")??;
-            }
-            anyhow::Ok(())
-        };
-        let watching = async {
-            tokio::join!(observer.watch(), self.tick(start, observer, stats), meter.watch());
-        };
-        let loaded =
-            async { tokio::try_join!(timer, work, nemesis.carry_out(self.schedule, start, over.clone())) };
-        let ((), (), carried) = tokio::select! {
-            loaded = loaded => loaded?,
-            () = watching => bail!("the observer ended"),
-        };
-        let elapsed = start.elapsed();
-        let harness = meter.finish();
-        self.progress.note("healing, then reading every key once more");
-        let mending = Instant::now();
-        let healed = cluster.heal().await;
-        let unhealed = healed.err().map(|error| format!("the faults could not be healed: {error:#}"));
-        let recovered = observer.recovered(mending + RECOVERY_PATIENCE).await;
-        let reading = Instant::now();
-        let unread = crew.final_reads(tokio::time::Instant::from_std(reading + RECOVERY_PATIENCE)).await?;
-        observer.look().await; // Whoever fell since is found out before all are asked to stop.
-        let phases = Phases {
-            workload_ms: millis(elapsed),
-            recovery_ms: millis(reading - mending),
-            final_reads_ms: millis(reading.elapsed()),
-            ..Phases::default()
-        };
-        Ok(Loaded { carried, elapsed, unread, recovered, unhealed, phases, harness })
-    }
-
-    async fn tick(&self, start: Instant, observer: &Observer, stats: &Stats) {
-        loop {
-            self.progress.tick(start.elapsed(), stats.counts(), observer.latest());
-            tokio::time::sleep(TICK).await;
-        }
     }
 
     /// The faults that were asked for by name; of a schedule that was given, its families.

@@ -86,6 +86,12 @@ impl RunFolder {
         self.root.join("history.edn")
     }
 
+    /// What watchers were told.
+    #[must_use]
+    pub fn watches(&self) -> PathBuf {
+        self.root.join("watches.jsonl")
+    }
+
     /// Writes a value as a JSON file of the run and returns its path.
     ///
     /// # Errors

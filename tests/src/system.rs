@@ -15,6 +15,7 @@ mod etcd;
 pub mod exec;
 mod kv;
 mod redis;
+mod watching;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use etcd::Etcd;
 pub use exec::Exec;
 pub use kv::KvServer;
 pub use redis::Redis;
+pub use watching::{Ended, Event, Opened, Told, Watch};
 
 use crate::faults::{Kind, Sort};
 use crate::link::Framing;
@@ -237,6 +239,11 @@ pub trait System: fmt::Debug + Send + Sync {
 
     /// A client.
     fn client(&self, settings: &ClientSettings) -> Box<dyn Client>;
+
+    /// Opens a watch of all keys at one server, from a revision on, within `patience`. Needs [`Capability::Watch`].
+    fn watch(&self, _endpoint: SocketAddr, _from: u64, _patience: Duration) -> Opened<'_> {
+        Box::pin(async { Err(Ended::Broken(Failed::lacking(Capability::Watch).why)) })
+    }
 
     /// What must be done by somebody all the time while the servers run (a failover that the system leaves to others), for
     /// ever; ends with the cluster.

@@ -105,6 +105,29 @@ fn etcd_s_serializable_reads_are_found_stale_and_its_others_are_not() {
     nothing_left(store.path());
 }
 
+/// Whether faults of packets can be injected here; says so if not.
+fn has_packets() -> bool {
+    let usable = plumbline(&["doctor", "--require", "packets"]).status.success();
+    if !usable {
+        println!("SKIPPED: packets cannot be dropped on this machine (see `plumbline doctor`)");
+    }
+    usable
+}
+
+/// etcd #15271: a member that was cut off until it needed a snapshot tells its watchers again what they have been told before.
+/// (It is there up to 3.4.24 and 3.5.7.)
+#[test]
+fn etcd_s_watch_is_found_to_go_back_in_time_after_a_partition() {
+    if !has("etcd") || !has_packets() {
+        return;
+    }
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plans/cut-off-until-a-snapshot-is-needed.json");
+    let args = ["--system", "etcd", "--workload", "register", "--rate", "3000", "--concurrency", "100"];
+    let args = [&args[..], &["--schedule", plan, "--server-arg=--snapshot-count=100"]].concat();
+    let finding = found(&args).expect("it was missed");
+    assert!(finding.starts_with("a watch went back in time: n3"), "{finding}");
+}
+
 #[test]
 fn etcd_keeps_its_banks_in_balance() {
     if !has("etcd") {

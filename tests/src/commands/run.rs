@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
@@ -21,7 +22,7 @@ use crate::runner::{RunOptions, run as run_once};
 use crate::schedule::{Draft, Nemeses, Pace};
 use crate::stats::Counts;
 use crate::store::is_name;
-use crate::system::SystemArgs;
+use crate::system::{Capability, SystemArgs};
 use crate::units::parse_duration_within;
 use crate::workload;
 
@@ -113,6 +114,9 @@ pub struct RunArgs {
     /// Do not record what the servers' cores are given, and so not replay it
     #[arg(long)]
     no_trace: bool,
+    /// Do not watch: no watchers that are told every change, which is judged too (where a system has watches)
+    #[arg(long)]
+    no_watch: bool,
     /// A seeded bug of a server that was built with the feature `mutants`
     #[arg(long, hide = true, value_name = "NAME")]
     mutant: Option<String>,
@@ -276,10 +280,11 @@ impl RunArgs {
             server_args.extend(["--mutant".to_owned(), mutant.clone()]);
         }
         let drafted = draft.and_then(|draft| draft.time_limit_ms).map(Duration::from_millis);
+        let system = self.system.system()?;
         Ok(RunOptions {
             test: self.name.clone(),
             store: self.store.clone(),
-            system: self.system.system()?,
+            system: Arc::clone(&system),
             server: server.clone(),
             server_also: self.server_also.clone(),
             server_args,
@@ -300,7 +305,8 @@ impl RunArgs {
             options: self.stored_options(&server),
             seed,
             check: Limits { time: self.check_time_limit, memory_bytes: CHECK_MEMORY_BYTES },
-            trace: !self.no_trace && self.system.has_traces(),
+            watch: !self.no_watch && system.capabilities().contains(&Capability::Watch),
+            trace: !self.no_trace && system.capabilities().contains(&Capability::Traces),
             quiet: self.json && !std::io::IsTerminal::is_terminal(&std::io::stderr()),
         })
     }

@@ -99,12 +99,6 @@ impl SystemArgs {
             SystemName::Redis => in_path("redis-server", "redis-server"),
         }
     }
-
-    /// Whether its servers can record traces.
-    #[must_use]
-    pub fn has_traces(&self) -> bool {
-        self.system == SystemName::KvServer
-    }
 }
 
 /// A program that the path knows.

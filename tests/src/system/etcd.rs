@@ -5,6 +5,7 @@
 //! answers from what it has, and which are known to be stale.
 
 mod http;
+mod watch;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -17,7 +18,10 @@ use serde_json::{Value as Json, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::Dial;
-use super::{Capability, Client, ClientSettings, Done, Failed, Seat, ServerStatus, System, Txn, argument};
+use super::{
+    Capability, Client, ClientSettings, Done, Failed, Opened, Seat, ServerStatus, System, Txn, Watch,
+    argument,
+};
 use crate::schedule::NodeId;
 
 /// Into how many attempts a read's time is divided: a server that is paused says nothing, and another one must be asked.
@@ -36,7 +40,7 @@ impl System for Etcd {
     }
 
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Cas, Capability::Txn, Capability::StaleReads]
+        &[Capability::Cas, Capability::Txn, Capability::StaleReads, Capability::Watch]
     }
 
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
@@ -88,6 +92,13 @@ impl System for Etcd {
             let term = told.get("raftTerm").or_else(|| told.pointer("/header/raft_term"))?;
             let term = term.as_str()?.parse().ok()?;
             Some(ServerStatus { term, leads: told.get("leader") == Some(me), snapshot: 0 })
+        })
+    }
+
+    fn watch(&self, endpoint: SocketAddr, from: u64, patience: Duration) -> Opened<'_> {
+        Box::pin(async move {
+            let watch = watch::EtcdWatch::open(endpoint, from, patience).await?;
+            Ok(Box::new(watch) as Box<dyn Watch>)
         })
     }
 

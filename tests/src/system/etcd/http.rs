@@ -1,4 +1,5 @@
-//! As much HTTP/1.1 as a JSON gateway needs: a POST goes out, a body comes back, of known length or in chunks.
+//! As much HTTP/1.1 as a JSON gateway needs: a POST goes out, a body comes back, of known length or in chunks; all of it at the
+//! end, or bit by bit.
 
 use std::io;
 
@@ -24,8 +25,110 @@ pub(super) async fn post<W: AsyncWrite + Unpin>(stream: &mut W, path: &str, body
     stream.write_all(request.as_bytes()).await
 }
 
-/// Reads an answer.
-pub(super) async fn receive<R: AsyncBufRead + Unpin>(stream: &mut R) -> io::Result<Answer> {
+/// The beginning of an answer.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) body: Body,
+}
+
+/// What is still to come of a body.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// So many bytes.
+    Rest(u64),
+    /// Chunk after chunk.
+    Chunks(Chunked),
+}
+
+impl Body {
+    /// Reads what has arrived to the end of `into`; false at the body's end. If it is dropped while it waits, nothing is lost.
+    pub(super) async fn more<R: AsyncBufRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+        into: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        match self {
+            Body::Rest(0) => Ok(false),
+            Body::Rest(left) => {
+                *left -= some(stream, *left, into).await?;
+                Ok(true)
+            }
+            Body::Chunks(chunks) => chunks.more(stream, into).await,
+        }
+    }
+}
+
+/// A body in chunks: where one stands in it.
+#[derive(Debug, Default)]
+pub(super) struct Chunked {
+    /// What is left of this chunk.
+    left: u64,
+    /// What has been read of the line between two of them.
+    line: Vec<u8>,
+    /// Whether a chunk was read whose line has not ended yet.
+    within: bool,
+    /// Whether that was the last one.
+    is_last: bool,
+    is_over: bool,
+}
+
+impl Chunked {
+    async fn more<R: AsyncBufRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+        into: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        while self.left == 0 {
+            if self.is_over {
+                return Ok(false);
+            }
+            self.between(stream).await?;
+        }
+        self.left -= some(stream, self.left, into).await?;
+        Ok(true)
+    }
+
+    /// Reads one of the lines between chunks: the empty one after a chunk (after the last one the trailers, of which there are
+    /// none), or the one that says how long the next is.
+    async fn between<R: AsyncBufRead + Unpin>(&mut self, stream: &mut R) -> io::Result<()> {
+        let room = MAX_HEAD_BYTES.saturating_sub(self.line.len() as u64);
+        // What was read of it before stays in the buffer of the line.
+        stream.take(room).read_until(b'\n', &mut self.line).await?;
+        let line = std::mem::take(&mut self.line);
+        let line = line.strip_suffix(b"\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        let line = String::from_utf8_lossy(line);
+        if self.within {
+            if !line.is_empty() {
+                return Err(strange("a chunk that does not end"));
+            }
+            (self.within, self.is_over) = (false, self.is_last);
+            return Ok(());
+        }
+        let digits = line.split(';').next().unwrap_or_default().trim();
+        let length = u64::from_str_radix(digits, 16).map_err(|_| strange(&line))?;
+        if length > MAX_BODY_BYTES {
+            return Err(strange("a body that is too long"));
+        }
+        (self.left, self.within, self.is_last) = (length, true, length == 0);
+        Ok(())
+    }
+}
+
+/// Reads what has arrived, at most `most` bytes, and waits only if that is nothing.
+async fn some<R: AsyncBufRead + Unpin>(stream: &mut R, most: u64, into: &mut Vec<u8>) -> io::Result<u64> {
+    let arrived = stream.fill_buf().await?;
+    let size = arrived.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+    let Some(bytes) = arrived.get(..size).filter(|bytes| !bytes.is_empty()) else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    into.extend_from_slice(bytes);
+    stream.consume(size);
+    Ok(size as u64)
+}
+
+/// Reads the beginning of an answer.
+pub(super) async fn head<R: AsyncBufRead + Unpin>(stream: &mut R) -> io::Result<Head> {
     let first = line(stream).await?;
     let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
     let status = status.ok_or_else(|| strange(&first))?;
@@ -45,42 +148,25 @@ pub(super) async fn receive<R: AsyncBufRead + Unpin>(stream: &mut R) -> io::Resu
             _ => {}
         }
     }
-    let mut body = Vec::new();
-    match length {
-        _ if chunked => {
-            while let Some(bytes) = chunk(stream).await? {
-                body.extend(bytes);
-                if body.len() as u64 > MAX_BODY_BYTES {
-                    return Err(strange("a body that is too long"));
-                }
-            }
-        }
-        Some(length) => body = exactly(stream, length).await?,
+    let body = match length {
+        _ if chunked => Body::Chunks(Chunked::default()),
+        Some(length) if length > MAX_BODY_BYTES => return Err(strange("a body that is too long")),
+        Some(length) => Body::Rest(length),
         None => return Err(strange("a body of unknown length")),
+    };
+    Ok(Head { status, body })
+}
+
+/// Reads an answer.
+pub(super) async fn receive<R: AsyncBufRead + Unpin>(stream: &mut R) -> io::Result<Answer> {
+    let Head { status, body: mut rest } = head(stream).await?;
+    let mut body = Vec::new();
+    while rest.more(stream, &mut body).await? {
+        if body.len() as u64 > MAX_BODY_BYTES {
+            return Err(strange("a body that is too long"));
+        }
     }
     Ok(Answer { status, body })
-}
-
-/// The next chunk of a body; nothing after the last.
-async fn chunk<R: AsyncBufRead + Unpin>(stream: &mut R) -> io::Result<Option<Vec<u8>>> {
-    let size = line(stream).await?;
-    let digits = size.split(';').next().unwrap_or_default().trim();
-    let length = u64::from_str_radix(digits, 16).map_err(|_| strange(&size))?;
-    let bytes = exactly(stream, length).await?;
-    // After a chunk its line ends; after the last one the trailers do, of which there are none.
-    if !line(stream).await?.is_empty() {
-        return Err(strange("a chunk that does not end"));
-    }
-    Ok((length > 0).then_some(bytes))
-}
-
-async fn exactly<R: AsyncBufRead + Unpin>(stream: &mut R, length: u64) -> io::Result<Vec<u8>> {
-    if length > MAX_BODY_BYTES {
-        return Err(strange("a body that is too long"));
-    }
-    let mut bytes = Vec::new();
-    stream.take(length).read_to_end(&mut bytes).await?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 async fn line<R: AsyncBufRead + Unpin>(stream: &mut R) -> io::Result<String> {
