@@ -18,6 +18,7 @@ mod logs;
 pub(crate) mod series;
 mod tables;
 mod verdict;
+mod watches;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ impl Material {
     fn html(&self) -> String {
         let mut body = self.head();
         body.push_str(&verdict::section(self));
+        body.push_str(&watches::section(&self.run));
         body.push_str(&tables::figures(self));
         if let Some(why) = &self.without_history {
             let _ =
@@ -110,6 +112,7 @@ impl Material {
             (HISTORY_PAGE, "the history, to zoom"),
             ("history.jsonl", "history.jsonl"),
             ("history.edn", "history.edn"),
+            ("watches.jsonl", "watches.jsonl"),
             ("schedule.json", "schedule.json"),
             ("results.json", "results.json"),
             ("verdict.txt", "verdict.txt"),

@@ -60,7 +60,7 @@ pub(super) fn figures(material: &Material) -> String {
     html
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value.as_f64() {
         Some(figure) if !value.is_u64() => number(figure),
         _ => match value.as_array() {

@@ -38,6 +38,11 @@ pub(crate) fn folder_of_a_run(stale: bool) -> tempfile::TempDir {
         "operations": {"ok_per_second": 40.0, "errors": {"no answer <script>alert(1)</script>": 3}},
         "harness": {"origin_unix_ms": 10_000, "processors": 2, "cpu_share": 0.04, "late_p50_ms": 0.1, "late_p99_ms": 0.4, "late_max_ms": 1.0,
             "samples": [{"at_ms": 500, "harness": 0.1, "machine": 0.7}, {"at_ms": 1000, "harness": 0.08, "machine": 0.9}]},
+        "watches": {"watchers": 3, "events": 120, "revisions": 60, "broken": if stale { serde_json::json!([{
+            "law": "a watch went back in time", "what": "n1: revision 4 <i>after</i> 9",
+            "around": [{"at_ms": 900, "revision": 9, "what": "k<1> = \"8\"", "broken": false},
+                {"at_ms": 950, "revision": 4, "what": "k<1> = \"3\"", "broken": true}],
+        }]) } else { serde_json::json!([]) }},
         "setup": {"nodes": 2, "command_line": ["plumbline", "run"]}, "phases": {"check_ms": 3},
     });
     std::fs::write(folder.path().join("results.json"), results.to_string()).unwrap();
@@ -66,6 +71,9 @@ fn a_violated_run_s_page_begins_with_the_verdict_and_the_minimal_conflict() {
         "The minimal conflict",
         "class=\"drawing\"",
         "Findings",
+        "What watchers were told",
+        "n1: revision 4 &lt;i&gt;after&lt;/i&gt; 9",
+        "◀ must not be told here",
         "Leaders, servers and faults",
         "Latency of every operation",
         "Latency quantiles",
@@ -109,7 +117,7 @@ fn a_run_that_passed_says_so_and_shows_what_its_faults_cost() {
     let folder = folder_of_a_run(false);
     let html = page(folder.path());
     assert!(html.contains(">PASS</span>") && html.contains("Everything that was checked holds."));
-    assert!(!html.contains("The minimal conflict"));
+    assert!(!html.contains("The minimal conflict") && !html.contains("What watchers were told"));
     assert!(html.contains("the longest silence (nothing was violated)"));
     // The first operation since the kill is the write at its very moment, which took 4 ms.
     assert!(html.contains("<td>0.004 s</td>"), "{}", &html[html.find("recovery after").unwrap()..][..900]);

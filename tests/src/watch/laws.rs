@@ -40,6 +40,23 @@ impl Stream {
         })
     }
 
+    /// What it told at this place, and shortly before and after.
+    fn around(&self, index: usize, changes: &Changes) -> Vec<Around> {
+        let first = index.saturating_sub(AROUND);
+        let items = self.told.iter().enumerate().skip(first).take(index - first + AROUND + 1);
+        items
+            .map(|(at, item)| {
+                let (at_ms, revision, what) = match *item {
+                    Item::Event { at_ms, revision, change } => (at_ms, revision, changes.words(change)),
+                    Item::Progress { at_ms, revision } => {
+                        (at_ms, revision, "all is told up to here".to_owned())
+                    }
+                };
+                Around { at_ms, revision, what, broken: at == index }
+            })
+            .collect()
+    }
+
     /// The last revision of which it knows all.
     pub(super) fn last(&self) -> Option<u64> {
         let revision = |item: &Item| match item {
@@ -87,7 +104,31 @@ pub struct Broken {
     pub law: &'static str,
     /// How.
     pub what: String,
+    /// What that watch told shortly before and after, where it is about one moment.
+    pub around: Vec<Around>,
 }
+
+impl Broken {
+    fn new(law: &'static str, what: String) -> Broken {
+        Broken { law, what, around: Vec::new() }
+    }
+}
+
+/// One thing that a watch told, for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Around {
+    /// When, in milliseconds since the clients started.
+    pub at_ms: u64,
+    /// The revision.
+    pub revision: u64,
+    /// The change, or that everything up to here is told.
+    pub what: String,
+    /// Whether this is what must not be.
+    pub broken: bool,
+}
+
+/// How much is shown before and after a breach.
+const AROUND: usize = 4;
 
 pub(super) const BACK_IN_TIME: &str = "a watch went back in time";
 pub(super) const TWICE: &str = "a watch told a change twice";
@@ -99,18 +140,21 @@ pub(super) const NEVER_WRITTEN: &str = "a watch told what nobody wrote";
 /// Ordered, unique, resumable: within one stream revisions only grow, from the one that was asked for. (What follows the first
 /// breach is not judged: it would be one after the other.)
 pub(super) fn in_order(stream: &Stream, changes: &Changes) -> Option<Broken> {
-    let broken = |law, what: String| Some(Broken { law, what: format!("{}: {what}", stream.name()) });
+    let broken = |index, law, what: String| {
+        let around = stream.around(index, changes);
+        Some(Broken { law, what: format!("{}: {what}", stream.name()), around })
+    };
     let mut last = 0;
     // The keys that changed with it, as far as told; and whether that was said to be all.
     let (mut keys, mut is_whole): (HashSet<&str>, bool) = (HashSet::new(), false);
-    for item in &stream.told {
+    for (index, item) in stream.told.iter().enumerate() {
         match *item {
             Item::Progress { at_ms, revision } => {
                 if revision < last {
                     let what = format!(
                         "at {at_ms} ms all was said to be told up to revision {revision}, after revision {last} was"
                     );
-                    return broken(BACK_IN_TIME, what);
+                    return broken(index, BACK_IN_TIME, what);
                 }
                 (last, is_whole) = (revision, true);
             }
@@ -118,20 +162,21 @@ pub(super) fn in_order(stream: &Stream, changes: &Changes) -> Option<Broken> {
                 let words = changes.words(change);
                 if revision < stream.from {
                     let what = format!("at {at_ms} ms revision {revision} was told ({words})");
-                    return broken(BACK_IN_TIME, what);
+                    return broken(index, BACK_IN_TIME, what);
                 }
                 if revision < last || (revision == last && is_whole) {
                     let what = format!(
                         "at {at_ms} ms revision {revision} was told ({words}), after revision {last}"
                     );
-                    return broken(BACK_IN_TIME, what);
+                    return broken(index, BACK_IN_TIME, what);
                 }
                 if revision > last {
                     keys.clear();
                     (last, is_whole) = (revision, false);
                 }
                 if !keys.insert(changes.key(change)) {
-                    return broken(TWICE, format!("at {at_ms} ms revision {revision} again ({words})"));
+                    let what = format!("at {at_ms} ms revision {revision} again ({words})");
+                    return broken(index, TWICE, what);
                 }
             }
         }
@@ -151,16 +196,16 @@ pub(super) fn together<'a>(streams: &'a [Stream], changes: &Changes) -> (All<'a>
             let told = all.entry(revision).or_default();
             let same = told.iter().find(|(other, _)| changes.key(*other) == changes.key(change));
             match same {
-                Some((other, by)) if *other != change => broken.push(Broken {
-                    law: DIFFERENT,
-                    what: format!(
+                Some((other, by)) if *other != change => broken.push(Broken::new(
+                    DIFFERENT,
+                    format!(
                         "revision {revision}: {} was told {}, and {} {}",
                         by.name(),
                         changes.words(*other),
                         stream.name(),
                         changes.words(change)
                     ),
-                }),
+                )),
                 Some(_) => {}
                 None => told.push((change, stream)),
             }
@@ -178,15 +223,15 @@ pub(super) fn complete(stream: &Stream, all: &All<'_>, changes: &Changes) -> Opt
     let mut others = others.flat_map(|(revision, told)| told.iter().map(move |one| (*revision, one)));
     let (revision, (change, by)) =
         others.find(|(revision, (change, _))| !told.contains(&(*revision, changes.key(*change))))?;
-    Some(Broken {
-        law: LEFT_OUT,
-        what: format!(
+    Some(Broken::new(
+        LEFT_OUT,
+        format!(
             "{} told revisions up to {last}, but not revision {revision} ({}), which {} was told",
             stream.name(),
             changes.words(*change),
             by.name()
         ),
-    })
+    ))
 }
 
 /// What was acknowledged was told, and what was told was written: as often as it was, where the same value was written to a key
@@ -212,17 +257,17 @@ pub(super) fn written(
         if times < acknowledged {
             let what =
                 format!("{key} = {value:?} was acknowledged {acknowledged} times and told {times} times");
-            broken.push(Broken { law: NEVER_TOLD, what });
+            broken.push(Broken::new(NEVER_TOLD, what));
         }
         if times > acknowledged + unknown {
             let most = acknowledged + unknown;
             let what = format!("{key} = {value:?} was told {times} times and written {most} times at most");
-            broken.push(Broken { law: NEVER_WRITTEN, what });
+            broken.push(Broken::new(NEVER_WRITTEN, what));
         }
     }
     for ((key, value), times) in told {
         let what = format!("{key} = {value:?}, {times} times");
-        broken.push(Broken { law: NEVER_WRITTEN, what });
+        broken.push(Broken::new(NEVER_WRITTEN, what));
     }
     broken.sort_by(|a, b| a.what.cmp(&b.what));
     broken
