@@ -65,6 +65,21 @@ pub const MAX_PROPOSAL_COMMANDS: usize = 1024;
 /// Reads not yet answered; one more is answered `Overloaded`.
 pub const MAX_PENDING_READS: usize = 8192;
 
+/// Watches that wait for something to tell; one more is answered `Overloaded`.
+pub const MAX_WATCHES: usize = 4096;
+
+/// How long a watch may wait for something to tell.
+pub const WATCH_HOLD: Duration = Duration::from_secs(10);
+
+/// Changes that a server remembers for watchers that come late; before them a watch is refused.
+pub const MAX_WATCHED_CHANGES: usize = 100_000;
+
+/// Bytes of keys and values of these.
+pub const MAX_WATCHED_BYTES: usize = 64 << 20;
+
+/// Changes in one answer to a watch; what belongs to one revision is not divided.
+pub const MAX_ANSWERED_CHANGES: usize = 1024;
+
 /// Requests held while no leader is known; one more is answered `NoLeader` at once.
 pub const MAX_HELD_REQUESTS: usize = 1024;
 

@@ -31,6 +31,7 @@ mod counters;
 mod error;
 mod operator;
 mod route;
+mod watch;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,8 +41,9 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::counters::Counters;
 pub use self::error::{ClientError, Trouble};
-pub use self::operator::{change_members, leader, status, take_snapshot, transfer_leadership};
-pub use crate::protocol::{Role, Status};
+pub use self::operator::{change_members, leader, state_hash, status, take_snapshot, transfer_leadership};
+pub use self::watch::Watch;
+pub use crate::protocol::{Revision, Role, Scope, Status};
 
 use self::connection::Connection;
 use self::route::Route;

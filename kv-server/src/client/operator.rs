@@ -44,6 +44,19 @@ pub async fn take_snapshot(endpoint: SocketAddr, kept: u64, limit: Duration) -> 
     result.map_err(|last| ClientError::InDoubt { last })
 }
 
+/// The last entry that one server's state contains, and a digest of that state. It reads all of it.
+///
+/// # Errors
+/// Always definite.
+pub async fn state_hash(endpoint: SocketAddr, limit: Duration) -> Result<(u64, u64), ClientError> {
+    let result = match ask_one(endpoint, RequestBody::StateHash, limit).await {
+        Ok(Answer::StateHash { applied, hash }) => Ok((applied, hash)),
+        Ok(_) => Err(Trouble::WrongAnswer),
+        Err(trouble) => Err(trouble),
+    };
+    result.map_err(|last| ClientError::Failed { last })
+}
+
 /// Asks this very server, once.
 async fn ask_one(endpoint: SocketAddr, body: RequestBody, limit: Duration) -> Result<Answer, Trouble> {
     let ask = async {

@@ -25,6 +25,7 @@
 //! Nobody is kept from opening sessions: [`MAX_SESSIONS`] new ones push out all that are idle meanwhile.
 
 mod command;
+mod key_change;
 mod session;
 mod transaction;
 
@@ -36,6 +37,7 @@ use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 pub use command::{Command, CommandError, MAX_COMMAND_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Operation};
+pub use key_change::KeyChange;
 use session::Sessions;
 pub use transaction::{Compare, MAX_TXN_PARTS, Test, Transaction, Write};
 
@@ -154,6 +156,11 @@ impl Machine {
     /// Applies the command of a committed entry. Entries come in the order of the log, each once; those that hold no
     /// command are left out.
     pub fn apply(&mut self, index: Index, command: &[u8]) -> Outcome {
+        self.apply_telling(index, command, &mut Vec::new())
+    }
+
+    /// The same; what it changed is added to `told`: each key once, nothing for a command that had been applied before.
+    pub fn apply_telling(&mut self, index: Index, command: &[u8], told: &mut Vec<KeyChange>) -> Outcome {
         assert!(index > self.applied, "entry {index} applied after entry {}", self.applied);
         self.applied = index;
         if self.mutant.is(ServerMutant::ApplyIndexNotAtomic) {
@@ -164,7 +171,7 @@ impl Machine {
                 Outcome::SessionOpened { session: self.sessions.open(index, nonce) }
             }
             Ok(Command::Apply { session, sequence, operation }) => {
-                self.apply_once(index, session, sequence, operation)
+                self.apply_once(index, (session, sequence), operation, told)
             }
             Err(_) => Outcome::Malformed,
         }
@@ -211,7 +218,13 @@ impl Machine {
     }
 
     /// The rule of exactly once: a sequence number that was seen is not executed again.
-    fn apply_once(&mut self, index: Index, session: u64, sequence: u64, operation: Operation) -> Outcome {
+    fn apply_once(
+        &mut self,
+        index: Index,
+        (session, sequence): (u64, u64),
+        operation: Operation,
+        told: &mut Vec<KeyChange>,
+    ) -> Outcome {
         let Some(session) = self.sessions.touch(index, session) else { return Outcome::SessionExpired };
         let (seen, cached) = session.last.map_or((0, None), |(seen, response)| (seen, Some(response)));
         if sequence <= seen && !self.mutant.is(ServerMutant::RetryAppliedTwice) {
@@ -220,28 +233,42 @@ impl Machine {
                 _ => Outcome::StaleSequence,
             };
         }
-        let response = execute(&mut self.values, operation);
+        let response = execute(&mut self.values, operation, told);
         session.last = Some((sequence, response));
         Outcome::Applied(response)
     }
 }
 
-fn execute(values: &mut Values, operation: Operation) -> Response {
+fn execute(values: &mut Values, operation: Operation, told: &mut Vec<KeyChange>) -> Response {
     match operation {
         Operation::Put { key, value } => {
-            values.insert_mut(key, value);
+            put(values, key, value, told);
             Response::Put
         }
-        Operation::Delete { key } => Response::Delete { existed: values.remove_mut(&key) },
+        Operation::Delete { key } => Response::Delete { existed: delete(values, key, told) },
         Operation::Cas { key, expected, new } => {
             let swapped = values.get(&key) == expected.as_ref();
             if swapped {
-                values.insert_mut(key, new);
+                put(values, key, new, told);
             }
             Response::Cas { swapped }
         }
-        Operation::Txn(transaction) => Response::Txn { succeeded: transaction.execute(values) },
+        Operation::Txn(transaction) => Response::Txn { succeeded: transaction.execute(values, told) },
     }
+}
+
+fn put(values: &mut Values, key: Bytes, value: Bytes, told: &mut Vec<KeyChange>) {
+    KeyChange::note(told, key.clone(), Some(value.clone()));
+    values.insert_mut(key, value);
+}
+
+/// Says whether it was there.
+fn delete(values: &mut Values, key: Bytes, told: &mut Vec<KeyChange>) -> bool {
+    let existed = values.remove_mut(&key);
+    if existed {
+        KeyChange::note(told, key, None);
+    }
+    existed
 }
 
 /// The 64-bit Fowler–Noll–Vo hash (FNV-1a): the same on every machine and in every release, which the standard library's

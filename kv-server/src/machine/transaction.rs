@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Values;
 use super::command::{CommandError, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::{KeyChange, Values, delete, put};
 
 /// The most comparisons of one transaction, and the most writes of each of its two lists.
 pub const MAX_TXN_PARTS: usize = 64;
@@ -74,15 +74,17 @@ impl Transaction {
     }
 
     /// Carries it out; says whether the comparisons held.
-    pub(super) fn execute(self, values: &mut Values) -> bool {
+    pub(super) fn execute(self, values: &mut Values, told: &mut Vec<KeyChange>) -> bool {
         let holds = self.compares.iter().all(|Compare { key, test }| match test {
             Test::Is(expected) => values.get(key) == expected.as_ref(),
             Test::IsNot(excluded) => values.get(key) != excluded.as_ref(),
         });
         for write in if holds { self.success } else { self.otherwise } {
             match write {
-                Write::Put { key, value } => values.insert_mut(key, value),
-                Write::Delete { key } => drop(values.remove_mut(&key)),
+                Write::Put { key, value } => put(values, key, value, told),
+                Write::Delete { key } => {
+                    delete(values, key, told);
+                }
             }
         }
         holds

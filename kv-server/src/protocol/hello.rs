@@ -7,7 +7,7 @@ use raft_core::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this module's parent. Another version is refused.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 const PEER: [u8; 4] = *b"PLBp";
 const CLIENT: [u8; 4] = *b"PLBc";
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_of_a_hello_stay_as_they_are_for_ever() {
-        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x05\x00");
-        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x05");
+        assert_eq!(postcard::to_stdvec(&Hello::of_client()).unwrap(), b"PLBc\x06\x00");
+        assert_eq!(&postcard::to_stdvec(&hello("", 1, 2)).unwrap()[..5], b"PLBp\x06");
     }
 }

@@ -30,7 +30,7 @@ mod request;
 pub use frame::{Codec, FrameError, Part};
 pub use head::{HEAD_BYTES, LENGTH_BYTES};
 pub use hello::{Hello, PeerHello, Rejection, VERSION, Welcome};
-pub use request::{Answer, Failure, Request, RequestBody, Response, Role, Status};
+pub use request::{Answer, Failure, Request, RequestBody, Response, Revision, Role, Scope, Status};
 
 use bytes::Bytes;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use raft_core::{Change, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Outcome;
+use crate::machine::{KeyChange, Outcome};
 
 /// A server's state in the protocol: follower, candidate or leader.
 pub type Role = raft_core::RoleKind;
@@ -59,6 +59,44 @@ pub enum RequestBody {
         /// The keys.
         keys: Vec<Bytes>,
     },
+    /// Tell what this very server has executed: answered once there is something to tell, or when patience is over.
+    Watch {
+        /// Of which keys.
+        scope: Scope,
+        /// From this revision on, itself included; 0: from what is executed next.
+        from: u64,
+    },
+    /// A digest of this very server's state.
+    StateHash,
+}
+
+/// Which keys a watch is about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Scope {
+    /// This one.
+    Key(Bytes),
+    /// All that begin with this; with nothing, all.
+    Prefix(Bytes),
+}
+
+impl Scope {
+    /// Whether this key is among them.
+    #[must_use]
+    pub fn covers(&self, key: &[u8]) -> bool {
+        match self {
+            Scope::Key(one) => one == key,
+            Scope::Prefix(prefix) => key.starts_with(prefix),
+        }
+    }
+}
+
+/// What one command changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Revision {
+    /// The command's index in the log.
+    pub revision: u64,
+    /// Each key that it changed, once.
+    pub changes: Vec<KeyChange>,
 }
 
 /// A server's answer.
@@ -90,6 +128,20 @@ pub enum Answer {
     TransferBegun,
     /// To `GetAll`: a value for each key, in the same order.
     Values(Vec<Option<Bytes>>),
+    /// To `Watch`.
+    Changes {
+        /// What changed, in order; as much as an answer holds, whole revisions.
+        revisions: Vec<Revision>,
+        /// Where to go on: everything before it has been told.
+        next: u64,
+    },
+    /// To `StateHash`.
+    StateHash {
+        /// The last entry that the state contains.
+        applied: u64,
+        /// The digest: the same on servers that have applied the same.
+        hash: u64,
+    },
 }
 
 /// Why a request was not served. All but [`Failure::OutcomeUnknown`] are definite: it had no effect and never will have.
@@ -122,6 +174,12 @@ pub enum Failure {
     /// the same session and sequence number again.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
+    /// The server does not know any more what was changed from the revision on that a watch asked for.
+    #[error("what was changed there is not known any more: the oldest revision to watch from is {oldest}")]
+    Compacted {
+        /// The oldest that it knows.
+        oldest: u64,
+    },
 }
 
 /// What a server believes about itself and its cluster.

@@ -34,6 +34,7 @@ mod requests;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod watches;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -56,8 +57,9 @@ use self::io::Ask;
 use self::members::Changes;
 use self::reads::Reads;
 use self::snapshots::Snapshotting;
+use self::watches::Watches;
 use self::writes::Writes;
-use crate::machine::Machine;
+use crate::machine::{KeyChange, Machine};
 use crate::protocol::{Answer, Failure, Role, Status};
 
 /// What a [`Replica`] is told at its start, besides what it recovered.
@@ -95,6 +97,9 @@ pub struct Replica {
     reads: Reads,
     snapshots: Snapshotting,
     changes: Changes,
+    watches: Watches,
+    /// What an entry changed; kept for its memory.
+    told: Vec<KeyChange>,
     /// Where clients reach the other servers, as these said.
     addresses: BTreeMap<NodeId, SocketAddr>,
     hold: Duration,
@@ -129,6 +134,8 @@ impl Replica {
             reads: Reads::default(),
             snapshots: Snapshotting::new(snapshots),
             changes: Changes::default(),
+            watches: Watches::default(),
+            told: Vec::new(),
             addresses: BTreeMap::new(),
             hold,
             stopping: false,
@@ -155,6 +162,7 @@ impl Replica {
         }
         self.dispatch(now, out);
         self.held.expire(now, &mut out.answers);
+        self.watches.serve(now, self.applied, &mut out.answers);
         self.take_snapshot(now, out);
         self.core.flush(&mut out.trace);
         out.deadline = self.deadline();
@@ -176,7 +184,8 @@ impl Replica {
         if self.unreported.is_some() {
             return Some(Moment::default());
         }
-        [self.core.deadline(), self.held.deadline()].into_iter().flatten().min()
+        let deadlines = [self.core.deadline(), self.held.deadline(), self.watches.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn take(&mut self, now: Moment, input: ReplicaInput, out: &mut ReplicaOutput) {
@@ -191,7 +200,10 @@ impl Replica {
                 None => drop(self.addresses.remove(&peer)),
             },
             ReplicaInput::Request { id, patience, body } => self.admit(now, id, patience, body, out),
-            ReplicaInput::Disconnected { connection } => self.held.forget(connection),
+            ReplicaInput::Disconnected { connection } => {
+                self.held.forget(connection);
+                self.watches.forget(connection);
+            }
             ReplicaInput::Taken { snapshot } => self.snapshot_taken(now, snapshot, out),
             ReplicaInput::Restored { last, machine } => self.restored(now, last, *machine, out),
             ReplicaInput::Chunk { asked, part } => self.chunk_read(now, asked, part, out),
@@ -257,7 +269,11 @@ impl Replica {
     fn apply(&mut self, entry: &Entry<Bytes>, out: &mut ReplicaOutput) {
         let outcome = match &entry.payload {
             Payload::Noop | Payload::Membership(_) => None,
-            Payload::Command(command) => Some(self.machine.apply(entry.index, command)),
+            Payload::Command(command) => {
+                let outcome = self.machine.apply_telling(entry.index, command, &mut self.told);
+                self.watches.note(entry.index, &mut self.told);
+                Some(outcome)
+            }
         };
         self.applied = entry.index;
         self.writes.applied(entry.position(), outcome, &mut out.answers);
@@ -288,6 +304,7 @@ impl Replica {
         self.changes.abandon_unless(None, &mut out.answers);
         self.reads.abort_all(&mut self.arrived);
         self.held.release(&mut self.arrived);
+        self.watches.stop(&mut out.answers);
         for waiting in self.arrived.drain(..) {
             out.answer(waiting.id, Err(Failure::Stopping));
         }
@@ -310,7 +327,7 @@ impl Replica {
             outgoing: numbers(raft.membership().outgoing()),
             learners: numbers(raft.membership().learners()),
             keys: self.machine.len() as u64,
-            pending: (self.writes.len() + self.reads.len() + self.held.len()) as u64,
+            pending: (self.writes.len() + self.reads.len() + self.held.len() + self.watches.len()) as u64,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

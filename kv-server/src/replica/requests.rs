@@ -8,7 +8,7 @@ use raft_core::{Input, Moment, Proposed, Refused};
 use super::Replica;
 use super::held::Waiting;
 use super::io::{Ask, ReplicaOutput, RequestId};
-use crate::limits::{MAX_KEYS_PER_READ, MAX_PENDING_READS, MAX_PENDING_WRITES, MAX_VALUES_BYTES};
+use crate::limits::{MAX_KEYS_PER_READ, MAX_PENDING_READS, MAX_PENDING_WRITES, MAX_VALUES_BYTES, WATCH_HOLD};
 use crate::machine::{Command, MAX_KEY_BYTES, Machine};
 use crate::protocol::{Answer, Failure, RequestBody, Role};
 
@@ -57,6 +57,14 @@ impl Replica {
             RequestBody::TakeSnapshot { kept } => return self.snapshots.ask(id, kept),
             RequestBody::ChangeMembers { changes } => return self.change_members(now, id, changes, out),
             RequestBody::TransferLeadership { to } => return self.transfer(now, id, to, out),
+            RequestBody::Watch { scope, from } => {
+                let expires = now + patience.min(WATCH_HOLD);
+                return self.watches.admit(id, (scope, from), expires, self.applied, &mut out.answers);
+            }
+            RequestBody::StateHash => {
+                let (applied, hash) = (self.applied.0, self.machine.state_hash());
+                return out.answer(id, Ok(Answer::StateHash { applied, hash }));
+            }
             RequestBody::Get { key } => match check_keys(std::slice::from_ref(&key)) {
                 Ok(()) => Ask::Read { key },
                 Err(failure) => return out.answer(id, Err(failure)),

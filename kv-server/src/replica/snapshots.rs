@@ -8,6 +8,7 @@ use super::io::{ReplicaOutput, RequestId};
 use crate::limits::{KEPT_ENTRIES, SNAPSHOT_EVERY};
 use crate::machine::Machine;
 use crate::protocol::{Answer, Failure};
+use crate::wal::mutant::ServerMutant;
 
 const NOT_WRITTEN: &str = "the snapshot was not written; the server's log says why";
 
@@ -146,6 +147,9 @@ impl Replica {
         self.snapshots.restoring = None;
         self.machine.replace_by(machine);
         self.applied = last.index;
+        if !self.machine.is_seeded(ServerMutant::WatchSkipsSnapshot) {
+            self.watches.begin_after(last.index);
+        }
         for entry in std::mem::take(&mut self.snapshots.postponed) {
             self.apply(&entry, out);
         }

@@ -45,6 +45,9 @@ mutants! {
     /// A frame from the network is believed without its checksums, so that a bit flipped on the way is taken for what was
     /// sent (Amazon S3, July 2008: one corrupted bit in a message between servers, and the service was down for hours).
     FrameUnchecked = "frame-unchecked";
+    /// A server that installs a snapshot goes on telling its watchers as if nothing had been left out in between (the other side
+    /// of etcd #15271).
+    WatchSkipsSnapshot = "watch-skips-snapshot";
 }
 
 impl fmt::Display for ServerMutant {

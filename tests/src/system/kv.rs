@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use kv_server::client::{ClientError, ClientOptions, Role, status};
-use kv_server::machine::{Compare, Test, Transaction, Write};
+use kv_server::client::{ClientError, ClientOptions, Revision, Role, Scope, Trouble, status};
+use kv_server::machine::{Compare, KeyChange, Test, Transaction, Write};
+use kv_server::protocol::Failure;
 
-use super::{Capability, Client, ClientSettings, Done, Failed, Seat, ServerStatus, System, Txn, argument};
+use super::{
+    Capability, Client, ClientSettings, Done, Ended, Event, Failed, Opened, Seat, ServerStatus, System, Told,
+    Txn, Watch, argument,
+};
 use crate::link::Framing;
 use crate::schedule::NodeId;
 
@@ -32,8 +36,8 @@ impl System for KvServer {
     }
 
     fn capabilities(&self) -> &[Capability] {
-        use Capability::{Cas, CheckedFiles, Compact, Links, Members, Traces, Transfer, Txn};
-        &[Cas, Txn, Links, Transfer, Compact, Members, Traces, CheckedFiles]
+        use Capability::{Cas, CheckedFiles, Compact, Links, Members, Traces, Transfer, Txn, Watch};
+        &[Cas, Txn, Watch, Links, Transfer, Compact, Members, Traces, CheckedFiles]
     }
 
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
@@ -82,6 +86,14 @@ impl System for KvServer {
         })
     }
 
+    fn watch(&self, endpoint: SocketAddr, from: u64, patience: Duration) -> Opened<'_> {
+        Box::pin(async move {
+            let everything = Scope::Prefix(Bytes::new());
+            let watch = kv_server::client::Watch::open(endpoint, everything, Some(from), patience).await;
+            Ok(Box::new(KvWatch(watch.map_err(ended)?)) as Box<dyn Watch>)
+        })
+    }
+
     /// A client that begins with the endpoint its turn points at, so that clients spread over the servers.
     fn client(&self, settings: &ClientSettings) -> Box<dyn Client> {
         let ClientSettings { turn, op_timeout, .. } = *settings;
@@ -92,6 +104,39 @@ impl System for KvServer {
         let attempt_timeout = op_timeout / PATIENCE.get(turn / 3 % PATIENCE.len()).copied().unwrap_or(4);
         let options = ClientOptions { endpoints, op_timeout, attempt_timeout };
         Box::new(KvClient(kv_server::client::Client::new(options)))
+    }
+}
+
+/// A watch of `kv-server`.
+struct KvWatch(kv_server::client::Watch);
+
+impl Watch for KvWatch {
+    fn next(&mut self) -> BoxFuture<'_, Result<Told, Ended>> {
+        Box::pin(async {
+            let revisions = self.0.next().await.map_err(ended)?;
+            if revisions.is_empty() {
+                return Ok(Told::Progress(self.0.next_revision().saturating_sub(1)));
+            }
+            let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+            let event = |revision, change: &KeyChange| Event {
+                revision,
+                key: text(&change.key),
+                value: change.value.as_ref().map(text),
+            };
+            let events = revisions.iter().flat_map(|Revision { revision, changes }| {
+                changes.iter().map(move |change| event(*revision, change))
+            });
+            Ok(Told::Events(events.collect()))
+        })
+    }
+}
+
+fn ended(error: ClientError) -> Ended {
+    match error {
+        ClientError::Failed { last: Trouble::Failure(Failure::Compacted { oldest }) } => {
+            Ended::Compacted { oldest }
+        }
+        error => Ended::Broken(error.to_string()),
     }
 }
 

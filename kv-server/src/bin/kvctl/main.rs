@@ -1,6 +1,7 @@
 //! `kvctl`: a cluster from the command line.
 
 mod txn;
+mod watch;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ Examples:
   kvctl cas colour blue green
   kvctl cas colour --absent blue
   kvctl txn --if from=5 --if to=0 --put from=4 --put to=1
+  kvctl watch --prefix user/
   kvctl status --json
   kvctl --endpoints 127.0.0.1:8002 snapshot
   kvctl member add 4
@@ -87,6 +89,8 @@ enum Command {
     /// Compare and write several keys at once: if all that is said with --if holds, the puts and then the deletes are done, or
     /// else those of --else.
     Txn(txn::Txn),
+    /// Print what changes, as it does: revision, put or delete, key, value. Goes on at the next server if one ends.
+    Watch(watch::Watch),
     /// Have each server take a snapshot now, and let go of most of the log that it stands for.
     Snapshot {
         /// So many entries before its end stay, for servers that lag a little.
@@ -162,6 +166,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Status { json } => return show_status(&endpoints, limit, json).await,
         Command::Snapshot { keep } => return take_snapshots(&endpoints, keep, limit).await,
         Command::Compact => return take_snapshots(&endpoints, 0, limit).await,
+        Command::Watch(watch) => return watch.run(&endpoints, limit).await,
         Command::Member(verb) => return member(&endpoints, verb, limit).await,
         Command::Transfer { id } => {
             let to = transfer_leadership(&endpoints, id.map(NodeId), limit).await.map_err(explain)?;

@@ -374,7 +374,7 @@ pub(super) fn create(session: u64, sequence: u64, key: &'static str) -> RequestB
     execute(session, sequence, operation)
 }
 
-fn execute(session: u64, sequence: u64, operation: Operation) -> RequestBody {
+pub(super) fn execute(session: u64, sequence: u64, operation: Operation) -> RequestBody {
     let command = Command::Apply { session, sequence, operation }.encode().unwrap();
     RequestBody::Execute { command }
 }

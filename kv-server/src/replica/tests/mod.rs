@@ -4,3 +4,4 @@ mod cluster;
 mod exactly_once;
 mod requests;
 mod snapshots;
+mod watches;
