@@ -74,6 +74,7 @@ pub mod page;
 pub mod program;
 pub mod progress;
 pub mod recorder;
+pub mod replicas;
 pub mod report;
 pub mod runner;
 pub mod scenario;

@@ -16,6 +16,7 @@ use crate::judge::Judgement;
 use crate::link::Traffic;
 use crate::nemesis::{Injected, Waited};
 use crate::observer::Reign;
+use crate::replicas::ReplicaReport;
 use crate::schedule::{Kind, NodeId};
 use crate::stats::{Counts, Summary};
 use crate::traces::TraceReport;
@@ -214,6 +215,8 @@ pub struct RunResults {
     pub traces: Option<TraceReport>,
     /// What watchers were told, if there were any.
     pub watches: Option<WatchReport>,
+    /// What the servers hold at the end, if they tell.
+    pub replicas: Option<ReplicaReport>,
     /// Operations, latencies, errors.
     pub operations: Summary,
     /// The faults.
@@ -300,6 +303,9 @@ impl RunResults {
         }
         if let Some(watches) = &self.watches {
             writeln!(text, "  watches     {}", watches.summary())?;
+        }
+        if let Some(replicas) = &self.replicas {
+            writeln!(text, "  replicas    {}", replicas.summary())?;
         }
         writeln!(text, "  harness     {}", self.harness.summary())?;
         writeln!(text, "  look in     {}", self.store.display())

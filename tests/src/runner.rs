@@ -16,6 +16,7 @@ use crate::logs;
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
+use crate::replicas::ReplicaReport;
 use crate::report::{Finding, NemesisReport, NodeReport, RunResults, Setup, Weight};
 use crate::schedule::{Draft, Kind, Nemeses, Pace, Schedule, all_links, plan};
 use crate::stats::Stats;
@@ -215,6 +216,7 @@ impl Run<'_> {
         findings.extend(findings::of_servers(&cluster, &observer, &nodes));
         findings.extend(traces.iter().flat_map(TraceReport::findings));
         findings.extend(watches.iter().flat_map(WatchReport::findings));
+        findings.extend(loaded.replicas.iter().flat_map(ReplicaReport::findings));
         // Trouble of the harness itself: what was recorded is judged all the same.
         let troubles = loaded.unhealed.into_iter().chain(unstopped);
         findings.extend(troubles.map(|what| Finding::new(Weight::Doubt, what)));
@@ -229,6 +231,7 @@ impl Run<'_> {
             linearizability,
             traces,
             watches,
+            replicas: loaded.replicas,
             operations,
             nemesis: NemesisReport {
                 planned: self.schedule.faults().len(),

@@ -57,6 +57,8 @@ pub enum Capability {
     Compact,
     /// Members leave and join.
     Members,
+    /// The servers tell a digest of their state.
+    Digests,
     /// The servers record what their cores are given.
     Traces,
     /// Damage to the servers' files is detected, and the files that may be damaged are known.
@@ -76,6 +78,7 @@ impl Capability {
             Capability::Transfer => "transfer of leadership",
             Capability::Compact => "compaction",
             Capability::Members => "changes of members",
+            Capability::Digests => "digests of states",
             Capability::Traces => "traces",
             Capability::CheckedFiles => "files whose damage is detected",
         }
@@ -108,6 +111,15 @@ pub struct ServerStatus {
     pub leads: bool,
     /// The last index that its latest snapshot contains; 0 without one.
     pub snapshot: u64,
+}
+
+/// What a server holds, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Digest {
+    /// The last entry that its state contains.
+    pub applied: u64,
+    /// The same for all that have applied the same.
+    pub hash: u64,
 }
 
 /// What a client is told before it begins.
@@ -239,6 +251,11 @@ pub trait System: fmt::Debug + Send + Sync {
 
     /// A client.
     fn client(&self, settings: &ClientSettings) -> Box<dyn Client>;
+
+    /// What a server holds; nothing, if it does not answer within `patience`. Needs [`Capability::Digests`].
+    fn digest(&self, _endpoint: SocketAddr, _patience: Duration) -> BoxFuture<'_, Option<Digest>> {
+        Box::pin(async { None })
+    }
 
     /// Opens a watch of all keys at one server, from a revision on, within `patience`. Needs [`Capability::Watch`].
     fn watch(&self, _endpoint: SocketAddr, _from: u64, _patience: Duration) -> Opened<'_> {

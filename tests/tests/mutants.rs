@@ -74,6 +74,12 @@ fn a_server_that_believes_damaged_frames_is_found_out() {
 }
 
 #[test]
+fn a_watch_that_leaves_out_what_a_snapshot_stands_for_is_found_out() {
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plans/install-snapshots.json");
+    found_out("watch-skips-snapshot", &["--schedule", plan]);
+}
+
+#[test]
 fn a_session_table_that_applies_a_retried_command_twice_is_found_out() {
     let args = ["--nodes", "3", "--time-limit", "10s", "--nemesis", "latency", "--op-timeout", "800ms"];
     found_out("retry-applied-twice", &args);

@@ -14,8 +14,10 @@ use crate::effort::{Effort, Meter};
 use crate::nemesis::{Carried, Nemesis};
 use crate::observer::Observer;
 use crate::recorder::Recorder;
+use crate::replicas::ReplicaReport;
 use crate::report::Phases;
 use crate::stats::Stats;
+use crate::system::Capability;
 use crate::units::millis;
 use crate::watch::{Ledger, Watchers};
 
@@ -34,6 +36,8 @@ pub(super) struct Loaded {
     pub(super) harness: Effort,
     /// Whether all watchers were told of all, and what clients wrote; if there were any.
     pub(super) watched: Option<(bool, Arc<Ledger>)>,
+    /// What the servers hold at the end, if they tell.
+    pub(super) replicas: Option<ReplicaReport>,
 }
 
 impl Run<'_> {
@@ -115,6 +119,10 @@ impl Run<'_> {
             }
             _ => None,
         };
+        let replicas = match cluster.system().capabilities().contains(&Capability::Digests) {
+            true => Some(ReplicaReport::of(cluster, Instant::now() + RECOVERY_PATIENCE).await),
+            false => None,
+        };
         observer.look().await; // Whoever fell since is found out before all are asked to stop.
         let phases = Phases {
             workload_ms: millis(elapsed),
@@ -122,7 +130,7 @@ impl Run<'_> {
             final_reads_ms: millis(reading.elapsed()),
             ..Phases::default()
         };
-        Ok(Loaded { carried, elapsed, unread, recovered, unhealed, phases, harness, watched })
+        Ok(Loaded { carried, elapsed, unread, recovered, unhealed, phases, harness, watched, replicas })
     }
 
     async fn tick(&self, start: Instant, observer: &Observer, stats: &Stats) {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use kv_server::client::{ClientError, ClientOptions, Revision, Role, Scope, Trouble, status};
+use kv_server::client::{ClientError, ClientOptions, Revision, Role, Scope, Trouble, state_hash, status};
 use kv_server::machine::{Compare, KeyChange, Test, Transaction, Write};
 use kv_server::protocol::Failure;
 
 use super::{
-    Capability, Client, ClientSettings, Done, Ended, Event, Failed, Opened, Seat, ServerStatus, System, Told,
-    Txn, Watch, argument,
+    Capability, Client, ClientSettings, Digest, Done, Ended, Event, Failed, Opened, Seat, ServerStatus,
+    System, Told, Txn, Watch, argument,
 };
 use crate::link::Framing;
 use crate::schedule::NodeId;
@@ -36,8 +36,8 @@ impl System for KvServer {
     }
 
     fn capabilities(&self) -> &[Capability] {
-        use Capability::{Cas, CheckedFiles, Compact, Links, Members, Traces, Transfer, Txn, Watch};
-        &[Cas, Txn, Watch, Links, Transfer, Compact, Members, Traces, CheckedFiles]
+        use Capability::{Cas, CheckedFiles, Compact, Digests, Links, Members, Traces, Transfer, Txn, Watch};
+        &[Cas, Txn, Watch, Links, Transfer, Compact, Members, Digests, Traces, CheckedFiles]
     }
 
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
@@ -83,6 +83,13 @@ impl System for KvServer {
             let status = status(endpoint, patience).await.ok()?;
             let leads = status.role == Role::Leader;
             Some(ServerStatus { term: status.term, leads, snapshot: status.snapshot })
+        })
+    }
+
+    fn digest(&self, endpoint: SocketAddr, patience: Duration) -> BoxFuture<'_, Option<Digest>> {
+        Box::pin(async move {
+            let (applied, hash) = state_hash(endpoint, patience).await.ok()?;
+            Some(Digest { applied, hash })
         })
     }
 
