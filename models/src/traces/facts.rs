@@ -114,6 +114,8 @@ pub(super) struct Facts {
 pub(super) const SAME_EFFECTS: &str = "same effects";
 /// The rule that disks keep what was acknowledged.
 pub(super) const DISK_KEEPS: &str = "the disk keeps";
+/// The rule that what must not be said before it is durable was durable when it was said.
+pub(super) const PROMISES: &str = "promises rest on the disk";
 /// The rule that what arrives was sent.
 pub(super) const WERE_SENT: &str = "messages were sent";
 /// What is said of traces that are not enough.

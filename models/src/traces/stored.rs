@@ -108,6 +108,16 @@ impl Stored {
         self.sure.snapshot
     }
 
+    /// The last entry of the log that is durable, or that a durable snapshot stands for.
+    pub(super) fn end(&self) -> Index {
+        self.sure.log.last().max(self.sure.snapshot.index)
+    }
+
+    /// The term and vote that are durable.
+    pub(super) fn hard(&self) -> HardState {
+        self.sure.hard
+    }
+
     /// The term that is durable.
     pub(super) fn term(&self) -> Term {
         self.sure.hard.term

@@ -10,7 +10,7 @@ use raft_core::{
 };
 
 use super::chain::{Chain, Link, hash_of};
-use super::facts::{Applied, COMPLETE, Commit, DISK_KEEPS, Election, Facts, Received};
+use super::facts::{Applied, COMPLETE, Commit, DISK_KEEPS, Election, Facts, PROMISES, Received};
 use super::members::Members;
 use super::snapshots::Incoming;
 use super::stored::{Disk, Kept, Stored};
@@ -270,8 +270,31 @@ impl Watch {
         }
     }
 
+    /// A vote that a crash could erase could be given twice (B05), and an entry that it could erase is not replicated.
+    fn promise<P: Command>(&mut self, record: u64, to: NodeId, message: &Message<P>) {
+        let (hard, end) = (self.stored.hard(), self.stored.end());
+        let has_vote = |vote| hard.term == message.term && hard.voted_for == Some(vote);
+        let what = match &message.body {
+            Body::VoteResponse { granted: true } if !has_vote(to) => format!("votes for server {to}"),
+            Body::VoteRequest { .. } if !has_vote(self.me) => "asks for votes".to_owned(),
+            Body::AppendResponse(response) => match response.outcome {
+                AppendOutcome::Accepted { matched } if matched > end => {
+                    format!("acknowledges entries up to {matched}")
+                }
+                _ => return,
+            },
+            _ => return,
+        };
+        let what = format!(
+            "{what} in term {}, where durable are term {}, vote {:?} and the log up to {end}",
+            message.term, hard.term, hard.voted_for
+        );
+        self.facts.breaks_rule(PROMISES, record, what);
+    }
+
     fn send<P: Command + Hash>(&mut self, record: u64, to: NodeId, message: &Message<P>) {
         self.facts.sent.entry(to).or_default().insert(hash_of(message));
+        self.promise(record, to, message);
         match &message.body {
             Body::VoteResponse { granted: true } => self.facts.vote(message.term, to, record),
             Body::VoteRequest { .. } => self.facts.vote(message.term, self.me, record),
