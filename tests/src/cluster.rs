@@ -22,7 +22,7 @@ mod power;
 mod process;
 mod restarts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -43,6 +43,7 @@ pub use process::{Exit, ServerProcess, kill_all};
 
 use crate::clock::{self, ClockFile};
 use crate::disk::FaultDisk;
+use crate::faults::Kind;
 use crate::link::{Link, Traffic};
 use crate::netns::Namespaces;
 use crate::schedule::{LinkId, NodeId, all_links};
@@ -100,6 +101,8 @@ pub struct Node {
     log: PathBuf,
     data: PathBuf,
     builds: Vec<PathBuf>,
+    /// The faults that are on and give it the right to end by itself.
+    excuses: std::sync::Mutex<BTreeSet<Kind>>,
     excused: std::sync::Mutex<Vec<Range<u64>>>,
     unclean: std::sync::Mutex<Option<String>>,
     process: Mutex<ServerProcess>,
@@ -303,6 +306,7 @@ impl Cluster {
                 log,
                 data,
                 builds,
+                excuses: std::sync::Mutex::default(),
                 excused,
                 unclean,
                 process,

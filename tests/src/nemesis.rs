@@ -190,6 +190,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_may_end_by_itself_as_long_as_any_fault_gives_it_the_right_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cluster, _) = idle(folder.path()).await;
+        let node = cluster.node(1).unwrap();
+        let end = async || {
+            let pid = node.pid().await.unwrap().try_into().unwrap();
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
+                .unwrap();
+            let deadline = Instant::now() + Duration::from_secs(10);
+            loop {
+                let fallen = node.fallen().await.unwrap();
+                if node.pid().await.is_none() {
+                    return fallen;
+                }
+                assert!(Instant::now() < deadline, "it does not end");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        node.let_fall(Kind::DiskError, true).await.unwrap();
+        node.let_fall(Kind::Memory, true).await.unwrap();
+        node.let_fall(Kind::Memory, false).await.unwrap();
+        assert_eq!(end().await, None, "its disk still fails");
+        node.start().await.unwrap();
+        node.let_fall(Kind::DiskError, false).await.unwrap();
+        assert!(end().await.is_some(), "nothing is on any more");
+    }
+
+    #[tokio::test]
     async fn a_nemesis_that_is_stopped_heals_what_it_had_injected_and_injects_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let (cluster, nemesis) = idle(folder.path()).await;

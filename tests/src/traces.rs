@@ -1,5 +1,6 @@
 //! What the servers' own traces say: replayed and judged after every run, beside what the clients saw.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use models::{Validated, Verdict};
@@ -9,6 +10,9 @@ use crate::report::{Finding, Validity, Weight};
 
 /// The file in a server's folder that holds its trace.
 pub const TRACE_FILE: &str = "core.trace";
+
+/// How many breaches of one rule are told among the findings.
+const MOST_TOLD: usize = 3;
 
 /// The verdict on the traces of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -44,9 +48,18 @@ impl TraceReport {
             .error
             .iter()
             .map(|error| Finding::new(Weight::Doubt, format!("no verdict on the traces: {error}")));
-        let judged = self.validated.iter().flat_map(|validated| &validated.findings).map(|finding| {
+        let mut told: HashMap<(&str, bool), usize> = HashMap::new();
+        let all = self.validated.iter().flat_map(|validated| &validated.findings);
+        let judged = all.filter_map(|finding| {
+            let count = told.entry((finding.rule, finding.is_violation)).or_default();
+            *count += 1;
+            // What breaks one rule often breaks it at every step from there on; all of it is in results.json.
+            if *count > MOST_TOLD {
+                return None;
+            }
             let weight = if finding.is_violation { Weight::Violation } else { Weight::Doubt };
-            Finding::new(weight, format!("traces: {finding}")).of_kind(format!("traces: {}", finding.rule))
+            let kind = format!("traces: {}", finding.rule);
+            Some(Finding::new(weight, format!("traces: {finding}")).of_kind(kind))
         });
         doubt.chain(judged).collect()
     }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use common::{PLUMBLINE, json, processes_in, run_with, server, server_with_mutants, text, until};
 use plumbline::cluster::{Cluster, ClusterOptions, Disks, Exit};
 use plumbline::disk::{DiskCounts, DiskError, DiskFaults, Loss, Refusal, When, mounts};
+use plumbline::faults::Kind;
 use writers::{PATIENCE, Writers, recovered};
 
 const SEED: u64 = 7;
@@ -165,7 +166,7 @@ async fn what_a_failed_sync_left_in_memory_only_is_not_taken_for_durable_after_a
     for round in 0..3 {
         let blow = async {
             for node in cluster.nodes() {
-                node.let_fall(true).await.unwrap();
+                node.let_fall(Kind::DiskError, true).await.unwrap();
                 let refusal = Some(Refusal { error: DiskError::Io, when: When::Next(1) });
                 let disk = node.disk().unwrap();
                 disk.set(DiskFaults { sync: refusal, ..DiskFaults::default() }).await.unwrap();
@@ -185,7 +186,7 @@ async fn what_a_failed_sync_left_in_memory_only_is_not_taken_for_durable_after_a
         writers.write(&cluster, WRITES, blow).await;
         for node in cluster.nodes() {
             node.disk().unwrap().set(DiskFaults::default()).await.unwrap();
-            node.let_fall(false).await.unwrap();
+            node.let_fall(Kind::DiskError, false).await.unwrap();
         }
         start_all(&cluster).await;
         assert_eq!(writers.missing(&cluster).await, Vec::<String>::new(), "round {round}, restarted");

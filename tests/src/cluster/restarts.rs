@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Node};
+use crate::faults::Kind;
 use crate::logs;
 
 /// How long a server that was started has to take connections.
@@ -114,12 +115,22 @@ impl Node {
         Ok(exit)
     }
 
-    /// Lets the server end by itself without that being a fall (see
+    /// A fault of this family lets the server end by itself without that being a fall (see
     /// [`ServerProcess::let_fall`](super::ServerProcess::let_fall)), and complain of damage in its log.
     ///
     /// # Errors
     /// When the process could not be asked.
-    pub async fn let_fall(&self, may_fall: bool) -> anyhow::Result<()> {
+    pub async fn let_fall(&self, kind: Kind, may_fall: bool) -> anyhow::Result<()> {
+        let may_fall = {
+            let mut excuses = self.excuses.lock().unwrap_or_else(PoisonError::into_inner);
+            if may_fall {
+                excuses.insert(kind);
+            } else {
+                excuses.remove(&kind);
+            }
+            // As long as any fault is on that gives it the right to.
+            !excuses.is_empty()
+        };
         self.process.lock().await.let_fall(may_fall)?;
         let length = logs::length(&self.log);
         let mut excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);

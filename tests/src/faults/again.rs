@@ -2,14 +2,23 @@
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Effect, Scene, Targets};
+use super::{Effect, Kind, Scene, Targets};
+
+/// The fault that gave these servers a right to end by themselves is over; another one may still be on. Then starts them.
+pub(super) async fn start_unexcused(kind: Kind, scene: &Scene<'_>, on: &Targets, effect: &mut Effect) {
+    for node in on.nodes.iter().filter_map(|id| scene.cluster.node(*id)) {
+        if let Err(error) = node.let_fall(kind, false).await {
+            effect.errors.push(format!("{error:#}"));
+        }
+    }
+    start_again(scene, on, effect).await;
+}
 
 /// Starts the servers that are down, whatever ended them under the fault. One that fell by itself before stays down, so that
 /// the finding is not covered up.
 pub(super) async fn start_again(scene: &Scene<'_>, on: &Targets, effect: &mut Effect) {
     for node in on.nodes.iter().filter_map(|id| scene.cluster.node(*id)) {
         let started = async {
-            node.let_fall(false).await?;
             if node.fallen().await?.is_none() {
                 node.start().await?;
             }

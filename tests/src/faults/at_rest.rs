@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Drawing, Effect, Family, Fault, Recipe, Scene, Sort, Targets};
+use super::{Drawing, Effect, Family, Fault, Kind, Recipe, Scene, Sort, Targets};
 use crate::cluster::{Damage, DamagedFile};
 use crate::schedule::{NodeId, Victims};
 use crate::system::{Capability, require};
@@ -78,7 +78,7 @@ impl Family for AtRest {
                 let _ = verbs::compact(node.client_address()).await;
             }
             node.kill().await?;
-            node.let_fall(true).await?;
+            node.let_fall(Kind::AtRest, true).await?;
             let Some(damaged) = node.damage(self.damage, self.seed.wrapping_add(id)).await? else {
                 effect.errors.push(format!("n{id} has no file that can be damaged so"));
                 continue;
@@ -105,6 +105,6 @@ impl Family for AtRest {
                 effect.errors.push(format!("n{id}: {error:#}"));
             }
         }
-        super::start_again(scene, on, effect).await;
+        super::start_unexcused(Kind::AtRest, scene, on, effect).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, Family, Recipe, Scene, Sort, Targets, Usability};
+use super::{Effect, Family, Kind, Recipe, Scene, Sort, Targets, Usability};
 use crate::cluster::{Limit, Limited, limits_are_usable};
 use crate::logs;
 use crate::schedule::{NodeId, Victims};
@@ -60,7 +60,7 @@ impl Family for Descriptors {
         for node in on.nodes.iter().filter_map(|id| scene.cluster.node(*id)) {
             held.logs.push((node.id(), logs::length(node.log())));
             // One that must open a file and cannot is right to end.
-            node.let_fall(true).await?;
+            node.let_fall(Kind::Descriptors, true).await?;
             match node.limit(Limited::OpenFiles, FEW).await? {
                 Some(limit) => held.limits.push((node.id(), limit)),
                 None => effect.errors.push(format!("n{} was not running", node.id())),
@@ -81,6 +81,6 @@ impl Family for Descriptors {
             let Some(node) = scene.cluster.node(id) else { continue };
             effect.effective |= logs::says_since(node.log(), from, COMPLAINT);
         }
-        super::start_again(scene, on, effect).await;
+        super::start_unexcused(Kind::Descriptors, scene, on, effect).await;
     }
 }

@@ -5,7 +5,7 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Drawing, Effect, Family, Fault, Recipe, Scene, Sort, Targets, Usability, disks};
+use super::{Drawing, Effect, Family, Fault, Kind, Recipe, Scene, Sort, Targets, Usability, disks};
 use crate::cluster::ClusterOptions;
 use crate::disk::{DiskCounts, DiskError as Error, DiskFaults, Refusal, When};
 use crate::schedule::Victims;
@@ -114,7 +114,7 @@ impl Family for DiskError {
         on: &Targets,
         _: &mut Effect,
     ) -> anyhow::Result<Vec<DiskCounts>> {
-        disks::let_fall(scene, on).await?;
+        disks::let_fall(Kind::DiskError, scene, on).await?;
         let refusal = Refusal { error: self.error, when: self.when };
         disks::change(scene, on, |faults| self.set(faults, Some(refusal))).await
     }
@@ -126,6 +126,6 @@ impl Family for DiskError {
         if effect.effective {
             disks::await_ends(scene, on).await;
         }
-        super::start_again(scene, on, effect).await;
+        super::start_unexcused(Kind::DiskError, scene, on, effect).await;
     }
 }

@@ -5,7 +5,7 @@
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, Family, Recipe, Scene, Sort, Targets, Usability, disks};
+use super::{Effect, Family, Kind, Recipe, Scene, Sort, Targets, Usability, disks};
 use crate::cluster::ClusterOptions;
 use crate::disk::{DiskCounts, When};
 use crate::schedule::Victims;
@@ -61,7 +61,7 @@ impl Family for DiskFlip {
         on: &Targets,
         _: &mut Effect,
     ) -> anyhow::Result<Vec<DiskCounts>> {
-        disks::let_fall(scene, on).await?;
+        disks::let_fall(Kind::DiskFlip, scene, on).await?;
         let before = disks::change(scene, on, |faults| faults.flip = Some(self.when)).await?;
         for (node, _) in disks::hit(scene, on)? {
             if matches!(node.fallen().await, Ok(None)) {
@@ -75,6 +75,6 @@ impl Family for DiskFlip {
     async fn heal(&self, held: Vec<DiskCounts>, scene: &Scene<'_>, on: &Targets, effect: &mut Effect) {
         let done = disks::change_back(&held, scene, on, effect, |faults| faults.flip = None).await;
         effect.effective = done.flipped_bits > 0;
-        super::start_again(scene, on, effect).await;
+        super::start_unexcused(Kind::DiskFlip, scene, on, effect).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::{Effect, Scene, Targets, Usability};
+use super::{Effect, Kind, Scene, Targets, Usability};
 use crate::cluster::{ClusterOptions, Disks, Node};
 use crate::disk::{DiskCounts, DiskFaults, FaultDisk, trial};
 
@@ -77,9 +77,9 @@ pub(super) async fn change_back(
 }
 
 /// Lets servers end by themselves from now on: their disk fails.
-pub(super) async fn let_fall(scene: &Scene<'_>, on: &Targets) -> anyhow::Result<()> {
+pub(super) async fn let_fall(kind: Kind, scene: &Scene<'_>, on: &Targets) -> anyhow::Result<()> {
     for node in on.nodes.iter().filter_map(|id| scene.cluster.node(*id)) {
-        node.let_fall(true).await?;
+        node.let_fall(kind, true).await?;
     }
     Ok(())
 }

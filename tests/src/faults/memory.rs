@@ -3,7 +3,7 @@
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Drawing, Effect, Family, Fault, Recipe, Scene, Sort, Targets, Usability};
+use super::{Drawing, Effect, Family, Fault, Kind, Recipe, Scene, Sort, Targets, Usability};
 use crate::cluster::{Limit, Limited, address_space, limits_are_usable};
 use crate::schedule::{NodeId, Victims};
 
@@ -57,7 +57,7 @@ impl Family for Memory {
     ) -> anyhow::Result<Self::Held> {
         let mut held = Vec::new();
         for node in on.nodes.iter().filter_map(|id| scene.cluster.node(*id)) {
-            node.let_fall(true).await?;
+            node.let_fall(Kind::Memory, true).await?;
             let Some(pid) = node.pid().await else {
                 effect.errors.push(format!("n{} was not running", node.id()));
                 continue;
@@ -81,6 +81,6 @@ impl Family for Memory {
                 effect.errors.push(format!("{error:#}"));
             }
         }
-        super::start_again(scene, on, effect).await;
+        super::start_unexcused(Kind::Memory, scene, on, effect).await;
     }
 }
