@@ -29,6 +29,18 @@ pub(crate) fn server_with_mutants() -> &'static Path {
     })
 }
 
+/// `plumbline` with the seeded bugs compiled in, beside that server: it can replay the traces of a core with one.
+pub(crate) fn harness_with_mutants() -> &'static Path {
+    static HARNESS: OnceLock<PathBuf> = OnceLock::new();
+    HARNESS.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
+        let target = target.to_str().expect("a path that is text");
+        let more = ["--features", "mutants", "--target-dir", target, "--bin", "plumbline"];
+        let server = plumbline::program::build(Path::new(env!("CARGO_MANIFEST_DIR")), &more).unwrap();
+        server.with_file_name("plumbline")
+    })
+}
+
 /// Runs `plumbline` to its end.
 pub(crate) fn plumbline(args: &[&str]) -> Output {
     Command::new(PLUMBLINE).args(args).stdin(Stdio::null()).output().unwrap()
