@@ -196,6 +196,14 @@ impl Builder {
         self.history.operations.pool.pair(pair, &mut self.room)
     }
 
+    /// That value and a pair in one more pair, taken in.
+    pub(super) fn nested(&mut self, one: Packed, pair: [Packed; 2]) -> Result<Packed, Problem> {
+        let pool = &mut self.history.operations.pool;
+        let pair = Value::vector(pair.map(|packed| pool.value(packed)));
+        let value = Value::vector([pool.value(one), pair]);
+        pool.pack(value, &mut self.room)
+    }
+
     fn new_client(&mut self, process: i64) -> Result<u32, Problem> {
         let processes = &mut self.history.operations.processes;
         self.room.lengthen(processes, 1)?;

@@ -6,10 +6,11 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::build::Builder;
 use super::edn_atoms::{as_integer, as_kind, as_name, as_process, is_blank, is_symbolic, number};
 use super::error::Misread;
 use super::text::{ITEM, Interner, MAX_DEPTH, MAX_ITEMS, MAX_TOKEN, Source, glance, shown};
-use super::{Event, Kind, Problem, Process};
+use super::{Event, Kind, Problem, Process, quick_edn};
 use crate::{Text, Value};
 
 pub(crate) struct Edn<R> {
@@ -40,6 +41,23 @@ impl<R: Read> Edn<R> {
     pub(crate) fn of_field(reader: R, bytes: usize, room: usize) -> Self {
         let source = Source::with_room(reader, bytes.min(1 << 16));
         Self { source, names: Interner::none(), token: Vec::new(), closing: None, room }
+    }
+
+    /// Has the builder take the lines that are plain and there already, and leaves the first that is not. Says whether there were any.
+    pub(super) fn quickly(&mut self, builder: &mut Builder) -> Result<bool, Misread> {
+        self.source.peek()?;
+        let mut any = false;
+        loop {
+            let (line, column) = self.source.place();
+            let short = u32::try_from(line).unwrap_or(u32::MAX);
+            let taken = match quick_edn::event(self.source.there(), builder) {
+                Ok(None) => return Ok(any),
+                Ok(Some((packet, length))) => builder.push_packet(&packet, short).map(|()| length),
+                Err(problem) => Err(problem),
+            };
+            self.source.step_line(taken.map_err(|problem| problem.at(line, column))?);
+            any = true;
+        }
     }
 
     /// The next event with its place; it may take so many bytes.

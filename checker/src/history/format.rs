@@ -77,7 +77,8 @@ impl<R: BufRead> Events<R> {
     fn quickly(&mut self, builder: &mut Builder) -> Result<bool, Misread> {
         match self {
             Self::JsonLines(reader) => reader.quickly(builder),
-            Self::Edn(_) | Self::LogLines(_) => Ok(false),
+            Self::Edn(reader) => reader.quickly(builder),
+            Self::LogLines(_) => Ok(false),
         }
     }
 

@@ -25,6 +25,7 @@ mod log_lines;
 mod marks;
 mod operations;
 mod packed;
+mod quick_edn;
 mod quick_lines;
 mod room;
 mod stream;

@@ -10,7 +10,7 @@ use super::{Kind, Problem};
 /// all of it is there.
 #[inline]
 pub(super) fn event(bytes: &[u8], builder: &mut Builder) -> Result<Option<(Packet, usize)>, Problem> {
-    let mut scan = Scan { bytes, at: 0 };
+    let mut scan = Scan::new(bytes);
     match scan.event(builder) {
         Ok(packet) => Ok(Some((packet, scan.at))),
         Err(Left::Alone) => Ok(None),
@@ -19,7 +19,7 @@ pub(super) fn event(bytes: &[u8], builder: &mut Builder) -> Result<Option<(Packe
 }
 
 /// Why there is no event.
-enum Left {
+pub(super) enum Left {
     /// It is not so simple.
     Alone,
     /// It does not fit.
@@ -32,12 +32,34 @@ impl From<Problem> for Left {
     }
 }
 
-struct Scan<'a> {
+/// Where one is in a line.
+pub(super) struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scan<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes have been read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What is still to be read.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Steps over so many bytes, which are there.
+    #[inline]
+    pub(super) fn step(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
     #[inline]
     fn event(&mut self, builder: &mut Builder) -> Result<Packet, Left> {
         self.tag(b"{\"").ok_or(Left::Alone)?;
@@ -62,7 +84,7 @@ impl<'a> Scan<'a> {
 
     /// Steps over those bytes, if they come next.
     #[inline]
-    fn tag<const N: usize>(&mut self, tag: &[u8; N]) -> Option<()> {
+    pub(super) fn tag<const N: usize>(&mut self, tag: &[u8; N]) -> Option<()> {
         let next = self.bytes.get(self.at..)?.first_chunk::<N>()?;
         (next == tag).then(|| self.at += N)
     }
@@ -107,7 +129,7 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn plain_text(&mut self, builder: &mut Builder) -> Result<Packed, Left> {
+    pub(super) fn plain_text(&mut self, builder: &mut Builder) -> Result<Packed, Left> {
         let bytes = self.plain().ok_or(Left::Alone)?;
         builder.text(bytes)?.ok_or(Left::Alone)
     }
@@ -143,7 +165,7 @@ impl<'a> Scan<'a> {
 
     /// A whole number of at most 16 digits.
     #[inline]
-    fn integer(&mut self) -> Option<i64> {
+    pub(super) fn integer(&mut self) -> Option<i64> {
         let rest = self.bytes.get(self.at..)?;
         let negative = rest.first() == Some(&b'-');
         let digits = if negative { rest.get(1..)? } else { rest };

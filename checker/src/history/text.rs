@@ -135,6 +135,18 @@ impl<R: Read> Source<R> {
         self.at += 1;
     }
 
+    /// What has been read already, without reading on.
+    pub(super) fn there(&self) -> &[u8] {
+        self.buffer.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// Steps over so many bytes, of which the last ends the line, and no other does.
+    pub(super) fn step_line(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.line += 1;
+        self.column = 1;
+    }
+
     fn fill(&mut self) -> Result<bool, Misread> {
         loop {
             match self.reader.read(&mut self.buffer) {
