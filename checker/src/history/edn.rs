@@ -45,7 +45,10 @@ impl<R: Read> Edn<R> {
 
     /// Has the builder take the lines that are plain and there already, and leaves the first that is not. Says whether there were any.
     pub(super) fn quickly(&mut self, builder: &mut Builder) -> Result<bool, Misread> {
-        self.source.peek()?;
+        // An event that was read with care leaves the end of its line.
+        while self.source.peek()? == Some(b'\n') {
+            self.source.bump();
+        }
         let mut any = false;
         loop {
             let (line, column) = self.source.place();

@@ -157,3 +157,60 @@ impl Scan<'_> {
         matches!(self.rest().first(), Some(b' ' | b',' | b']' | b'}'))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::edn::Edn;
+    use super::*;
+
+    fn begun() -> Builder {
+        let mut builder = Builder::new("h", None);
+        let mut edn = Edn::new(&b"{:process 7, :type :invoke, :f :read}"[..]);
+        let (event, ..) = edn.next(usize::MAX).ok().flatten().expect("an event");
+        builder.push(event).expect("it fits");
+        builder
+    }
+
+    #[test]
+    fn plain_lines_are_taken_and_others_left() {
+        let is_taken = |line: &str| {
+            // Numbers are read eight bytes at a time: the very last ones of a buffer are left.
+            let more = format!("{line}and so on");
+            let taken = event(more.as_bytes(), &mut begun());
+            taken.is_ok_and(|taken| taken.is_some_and(|(_, length)| length == line.len()))
+        };
+        for line in [
+            "{:process 0, :type :invoke, :f :read, :key \"0\", :value \"x 0 0 y\"}\n",
+            "{:index 0, :time 12, :type :ok, :process 3, :f :read, :value [\"k4\" nil]}\n",
+            "{:index 0, :time 12, :type :ok, :process 3, :f :read, :value [\"k4\" [1 2]]}\n",
+            "#jepsen.history.Op{:type :fail, :f :read, :value -3, :time 12, :process 3, :index 4}\n",
+        ] {
+            assert!(is_taken(line), "{line}");
+        }
+        for line in [
+            "{:process 0, :type :invoke, :f :read} ",
+            "{:process 0, :type :invoke, :f :never-said}\n",
+            "{:process 0, :type :invoke, :f :read, :error 1}\n",
+            "{:process 0, :type :invokes, :f :read}\n",
+            "{:process :nemesis, :type :info, :f :read}\n",
+            "{:process 0, :type :invoke, :f :read, :value 1N}\n",
+            "{:process 0, :type :invoke, :f :read, :value 1, :value 1}\n",
+            "{:process 0, :type :invoke, :f :read, :key nil}\n",
+        ] {
+            assert!(!is_taken(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_quick_after_one_line_that_is_not() {
+        let text = "{:process 0, :type :info, :f :write}\n".replace("info", "invoke")
+            + &"{:process 0, :type :ok, :f :write}\n{:process 0, :type :invoke, :f :write}\n".repeat(5);
+        let mut edn = Edn::new(text.as_bytes());
+        let mut builder = begun();
+        assert!(!edn.quickly(&mut builder).expect("no error"), "its name is not known yet");
+        let (event, ..) = edn.next(usize::MAX).ok().flatten().expect("an event");
+        builder.push(event).expect("it fits");
+        assert!(edn.quickly(&mut builder).expect("no error"));
+        assert!(edn.next(usize::MAX).expect("no error").is_none(), "nothing is left");
+    }
+}
