@@ -87,6 +87,5 @@ pub mod sweep;
 pub mod system;
 pub mod traces;
 pub mod units;
-mod verbs;
 pub mod watch;
 pub mod workload;

@@ -14,6 +14,7 @@ mod dial;
 mod etcd;
 pub mod exec;
 mod kv;
+mod operator;
 mod redis;
 mod watching;
 
@@ -171,6 +172,9 @@ pub struct Txn {
 /// What an operation of a client comes to.
 pub type Done<'a, T> = BoxFuture<'a, Result<T, Failed>>;
 
+/// What an operator's request comes to, or why it does not.
+pub type Asked<'a> = BoxFuture<'a, Result<(), String>>;
+
 /// One client: it performs one operation at a time, within the time it was told.
 pub trait Client: Send {
     /// A key's value; linearizable, unless the system was told that reads may be stale. An error is always certain: a
@@ -251,6 +255,27 @@ pub trait System: fmt::Debug + Send + Sync {
 
     /// A client.
     fn client(&self, settings: &ClientSettings) -> Box<dyn Client>;
+
+    /// Hands leadership over to this server, or from it to another one. A healthy cluster does it; under faults it may refuse,
+    /// as with all that is asked of it here: that is told, and is no finding. Needs [`Capability::Transfer`].
+    fn hand_over<'a>(&'a self, _endpoints: &'a [SocketAddr], _to: NodeId) -> Asked<'a> {
+        Box::pin(async { Err(Failed::lacking(Capability::Transfer).why) })
+    }
+
+    /// Has this server let go of its log, or its history, as far as it can. Needs [`Capability::Compact`].
+    fn compact(&self, _endpoint: SocketAddr) -> Asked<'_> {
+        Box::pin(async { Err(Failed::lacking(Capability::Compact).why) })
+    }
+
+    /// Removes a server from the cluster. Needs [`Capability::Members`].
+    fn remove<'a>(&'a self, _endpoints: &'a [SocketAddr], _node: NodeId) -> Asked<'a> {
+        Box::pin(async { Err(Failed::lacking(Capability::Members).why) })
+    }
+
+    /// Takes a server that was removed in again. Needs [`Capability::Members`].
+    fn take_in<'a>(&'a self, _endpoints: &'a [SocketAddr], _node: NodeId) -> Asked<'a> {
+        Box::pin(async { Err(Failed::lacking(Capability::Members).why) })
+    }
 
     /// What a server holds; nothing, if it does not answer within `patience`. Needs [`Capability::Digests`].
     fn digest(&self, _endpoint: SocketAddr, _patience: Duration) -> BoxFuture<'_, Option<Digest>> {

@@ -129,6 +129,24 @@ fn etcd_s_watch_is_found_to_go_back_in_time_after_a_partition() {
 }
 
 #[test]
+fn etcd_hands_leadership_over_and_compacts_and_its_watches_are_in_order_all_the_same() {
+    if !has("etcd") {
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let args = ["--system", "etcd", "--nodes", "3", "--time-limit", "8s", "--workload", "register"];
+    let (code, results) = run(store.path(), 1, &[&args[..], &["--nemesis", "transfer,compact"]].concat());
+    assert_eq!(code, Some(0), "{}", results["findings"]);
+    let faults = results["nemesis"]["faults"].as_array().unwrap();
+    for kind in ["transfer", "compact"] {
+        let is_felt = |fault: &&serde_json::Value| fault["kind"] == kind && fault["effective"] == true;
+        assert!(faults.iter().any(|fault| is_felt(&fault)), "{kind}: {faults:?}");
+    }
+    assert!(results["leaders"].as_array().unwrap().len() > 1, "{}", results["leaders"]);
+    assert!(results["watches"]["events"].as_u64().unwrap() > 100, "{}", results["watches"]);
+}
+
+#[test]
 fn etcd_keeps_its_banks_in_balance() {
     if !has("etcd") {
         return;

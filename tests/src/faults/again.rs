@@ -3,6 +3,7 @@
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Effect, Kind, Scene, Targets};
+use crate::schedule::NodeId;
 
 /// The fault that gave these servers a right to end by themselves is over; another one may still be on. Then starts them.
 pub(super) async fn start_unexcused(kind: Kind, scene: &Scene<'_>, on: &Targets, effect: &mut Effect) {
@@ -12,6 +13,14 @@ pub(super) async fn start_unexcused(kind: Kind, scene: &Scene<'_>, on: &Targets,
         }
     }
     start_again(scene, on, effect).await;
+}
+
+/// Notes whether a server did, or had done to it, what was asked.
+pub(super) fn note(effect: &mut Effect, node: NodeId, result: Result<(), String>) {
+    match result {
+        Ok(()) => effect.effective = true,
+        Err(error) => effect.errors.push(format!("n{node}: {error}")),
+    }
 }
 
 /// Starts the servers that are down, whatever ended them under the fault. One that fell by itself before stays down, so that

@@ -10,7 +10,6 @@ use super::{Drawing, Effect, Family, Fault, Kind, Recipe, Scene, Sort, Targets};
 use crate::cluster::{Damage, DamagedFile};
 use crate::schedule::{NodeId, Victims};
 use crate::system::{Capability, require};
-use crate::verbs;
 
 /// How long a server may take until it refuses, or is up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,7 +74,7 @@ impl Family for AtRest {
             let id = node.id();
             if self.damage == Damage::Truncate {
                 // Only a whole file may be cut short: a snapshot is one. Where none can be had now, there may be an older one.
-                let _ = verbs::compact(node.client_address()).await;
+                let _ = system.compact(node.client_address()).await;
             }
             node.kill().await?;
             node.let_fall(Kind::AtRest, true).await?;

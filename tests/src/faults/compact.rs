@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Effect, Family, Recipe, Scene, Sort, Targets};
 use crate::schedule::Victims;
-use crate::verbs;
 
 /// These servers compact their logs, all at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +37,10 @@ impl Family for Compact {
 
     async fn inject(&self, scene: &Scene<'_>, on: &Targets, effect: &mut Effect) -> anyhow::Result<()> {
         let victims = on.nodes.iter().filter_map(|id| scene.cluster.node(*id));
-        let asked = victims.map(async |node| (node.id(), verbs::compact(node.client_address()).await));
+        let system = scene.cluster.system();
+        let asked = victims.map(async |node| (node.id(), system.compact(node.client_address()).await));
         for (node, result) in futures::future::join_all(asked).await {
-            verbs::note(effect, node, result);
+            super::note(effect, node, result);
         }
         Ok(())
     }

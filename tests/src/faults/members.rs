@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Effect, Family, Recipe, Scene, Sort, Targets};
 use crate::schedule::Victims;
-use crate::verbs;
 
 /// These servers leave the cluster, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +36,7 @@ impl Family for Members {
     async fn inject(&self, scene: &Scene<'_>, on: &Targets, effect: &mut Effect) -> anyhow::Result<()> {
         let endpoints = scene.cluster.endpoints();
         for &node in &on.nodes {
-            verbs::note(effect, node, verbs::remove(&endpoints, node).await);
+            super::note(effect, node, scene.cluster.system().remove(&endpoints, node).await);
         }
         Ok(())
     }
@@ -45,7 +44,7 @@ impl Family for Members {
     async fn heal(&self, (): (), scene: &Scene<'_>, on: &Targets, effect: &mut Effect) {
         let endpoints = scene.cluster.endpoints();
         for &node in &on.nodes {
-            if let Err(error) = verbs::take_in(&endpoints, node).await {
+            if let Err(error) = scene.cluster.system().take_in(&endpoints, node).await {
                 effect.errors.push(format!("n{node}: {error}"));
             }
         }

@@ -41,7 +41,7 @@ pub mod upgrade;
 
 pub use family::{Drawing, Effect, Family, Recipe, Scene, Sort, Targets, Usability};
 
-use again::{end, start_again, start_unexcused};
+use again::{end, note, start_again, start_unexcused};
 
 registry::registry! {
     kill::Kill,

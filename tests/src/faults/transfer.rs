@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Effect, Family, Recipe, Scene, Sort, Targets};
 use crate::schedule::Victims;
-use crate::verbs;
 
 /// Leadership is handed over to this server, or from it to the most suitable other one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +32,7 @@ impl Family for Transfer {
     async fn inject(&self, scene: &Scene<'_>, on: &Targets, effect: &mut Effect) -> anyhow::Result<()> {
         let endpoints = scene.cluster.endpoints();
         for &node in &on.nodes {
-            verbs::note(effect, node, verbs::hand_over(&endpoints, node).await);
+            super::note(effect, node, scene.cluster.system().hand_over(&endpoints, node).await);
         }
         Ok(())
     }

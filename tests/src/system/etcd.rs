@@ -5,6 +5,7 @@
 //! answers from what it has, and which are known to be stale.
 
 mod http;
+mod operator;
 mod watch;
 
 use std::ffi::OsString;
@@ -19,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dial::Dial;
 use super::{
-    Capability, Client, ClientSettings, Done, Failed, Opened, Seat, ServerStatus, System, Txn, Watch,
+    Asked, Capability, Client, ClientSettings, Done, Failed, Opened, Seat, ServerStatus, System, Txn, Watch,
     argument,
 };
 use crate::schedule::NodeId;
@@ -40,7 +41,8 @@ impl System for Etcd {
     }
 
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Cas, Capability::Txn, Capability::StaleReads, Capability::Watch]
+        use Capability::{Cas, Compact, StaleReads, Transfer, Txn, Watch};
+        &[Cas, Txn, StaleReads, Watch, Transfer, Compact]
     }
 
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>> {
@@ -93,6 +95,14 @@ impl System for Etcd {
             let term = term.as_str()?.parse().ok()?;
             Some(ServerStatus { term, leads: told.get("leader") == Some(me), snapshot: 0 })
         })
+    }
+
+    fn hand_over<'a>(&'a self, endpoints: &'a [SocketAddr], to: NodeId) -> Asked<'a> {
+        Box::pin(operator::hand_over(endpoints, to))
+    }
+
+    fn compact(&self, endpoint: SocketAddr) -> Asked<'_> {
+        Box::pin(operator::compact(endpoint))
     }
 
     fn watch(&self, endpoint: SocketAddr, from: u64, patience: Duration) -> Opened<'_> {

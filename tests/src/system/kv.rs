@@ -11,8 +11,8 @@ use kv_server::machine::{Compare, KeyChange, Test, Transaction, Write};
 use kv_server::protocol::Failure;
 
 use super::{
-    Capability, Client, ClientSettings, Digest, Done, Ended, Event, Failed, Opened, Seat, ServerStatus,
-    System, Told, Txn, Watch, argument,
+    Asked, Capability, Client, ClientSettings, Digest, Done, Ended, Event, Failed, Opened, Seat,
+    ServerStatus, System, Told, Txn, Watch, argument, operator,
 };
 use crate::link::Framing;
 use crate::schedule::NodeId;
@@ -84,6 +84,24 @@ impl System for KvServer {
             let leads = status.role == Role::Leader;
             Some(ServerStatus { term: status.term, leads, snapshot: status.snapshot })
         })
+    }
+
+    fn hand_over<'a>(&'a self, endpoints: &'a [SocketAddr], to: NodeId) -> Asked<'a> {
+        Box::pin(async move { operator::hand_over(endpoints, to).await.map_err(|error| error.to_string()) })
+    }
+
+    fn compact(&self, endpoint: SocketAddr) -> Asked<'_> {
+        Box::pin(
+            async move { operator::compact(endpoint).await.map(drop).map_err(|error| error.to_string()) },
+        )
+    }
+
+    fn remove<'a>(&'a self, endpoints: &'a [SocketAddr], node: NodeId) -> Asked<'a> {
+        Box::pin(async move { operator::remove(endpoints, node).await.map_err(|error| error.to_string()) })
+    }
+
+    fn take_in<'a>(&'a self, endpoints: &'a [SocketAddr], node: NodeId) -> Asked<'a> {
+        Box::pin(async move { operator::take_in(endpoints, node).await.map_err(|error| error.to_string()) })
     }
 
     fn digest(&self, endpoint: SocketAddr, patience: Duration) -> BoxFuture<'_, Option<Digest>> {

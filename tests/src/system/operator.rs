@@ -1,5 +1,4 @@
-//! What a cluster is asked for in the middle of everything else: to hand leadership over, to let go of its logs, to change its
-//! members. A healthy one does all of it; under faults it may refuse, which is told and is no finding.
+//! What an operator asks of a cluster of `kv-server`: to hand leadership over, to let go of its logs, to change its members.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +7,6 @@ use kv_server::client::{ClientError, change_members, leader, take_snapshot, tran
 use raft_core::{Change, NodeId as Member};
 use tokio::time::{Instant, sleep};
 
-use crate::faults::Effect;
 use crate::schedule::NodeId;
 
 /// How long one verb may take. Other faults wait for it.
@@ -18,26 +16,18 @@ const RETURN: Duration = Duration::from_secs(10);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Notes whether a server did, or had done to it, what was asked.
-pub(crate) fn note<T>(effect: &mut Effect, node: NodeId, result: Result<T, ClientError>) {
-    match result {
-        Ok(_) => effect.effective = true,
-        Err(error) => effect.errors.push(format!("n{node}: {error}")),
-    }
-}
-
 /// Has a server take a snapshot and let go of its whole log.
-pub(crate) async fn compact(server: SocketAddr) -> Result<u64, ClientError> {
+pub(super) async fn compact(server: SocketAddr) -> Result<u64, ClientError> {
     take_snapshot(server, 0, PATIENCE).await
 }
 
 /// Removes a server from the cluster.
-pub(crate) async fn remove(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
+pub(super) async fn remove(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
     change(endpoints, Change::Remove(Member(node)), PATIENCE).await
 }
 
 /// Hands leadership over to this server, or from it to the most suitable other one.
-pub(crate) async fn hand_over(endpoints: &[SocketAddr], to: NodeId) -> Result<(), ClientError> {
+pub(super) async fn hand_over(endpoints: &[SocketAddr], to: NodeId) -> Result<(), ClientError> {
     let before = leader(endpoints, PATIENCE).await?;
     // To the one that leads already it would change nothing: to the most suitable other one, then.
     let to = (before.id != to).then_some(Member(to));
@@ -45,7 +35,7 @@ pub(crate) async fn hand_over(endpoints: &[SocketAddr], to: NodeId) -> Result<()
 }
 
 /// Takes a server in again: as a learner, and as a voter once it has caught up.
-pub(crate) async fn take_in(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
+pub(super) async fn take_in(endpoints: &[SocketAddr], node: NodeId) -> Result<(), ClientError> {
     let status = leader(endpoints, RETURN).await?;
     if status.voters.contains(&node) {
         return Ok(());
