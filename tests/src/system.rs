@@ -215,6 +215,11 @@ pub trait System: fmt::Debug + Send + Sync {
     /// When something it needs cannot be made.
     fn launch(&self, seat: &Seat) -> anyhow::Result<Vec<OsString>>;
 
+    /// What every server of a run is told unless something else is said: what is rare in a long life should happen in a short one.
+    fn habits(&self) -> &[(&'static str, &'static str)] {
+        &[]
+    }
+
     /// How the frames of the protocol between its servers are told apart, if they can be.
     fn framing(&self) -> Option<Framing> {
         None

@@ -50,6 +50,8 @@ fn a_short_run_passes_explains_itself_and_leaves_nothing_behind() {
     let mut stored: Schedule =
         serde_json::from_slice(&std::fs::read(latest.join("schedule.json")).unwrap()).unwrap();
     let options = std::mem::take(&mut stored.options);
+    let told = &results["setup"]["server_args"];
+    assert_eq!(*told, serde_json::json!(["--snapshot-every=1000", "--keep-entries=300"]), "its habits");
     assert!(options.contains(&"--concurrency=10".to_owned()), "{options:?}");
     assert_eq!(
         stored,

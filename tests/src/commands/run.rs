@@ -281,6 +281,14 @@ impl RunArgs {
         }
         let drafted = draft.and_then(|draft| draft.time_limit_ms).map(Duration::from_millis);
         let system = self.system.system()?;
+        for (flag, value) in system.habits() {
+            let is_said = |arg: &String| {
+                arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            };
+            if !server_args.iter().any(is_said) {
+                server_args.push(format!("{flag}={value}"));
+            }
+        }
         Ok(RunOptions {
             test: self.name.clone(),
             store: self.store.clone(),

@@ -61,6 +61,11 @@ impl System for KvServer {
         Ok(args)
     }
 
+    /// A server that was away for a few seconds finds that it needs a snapshot.
+    fn habits(&self) -> &[(&'static str, &'static str)] {
+        &[("--snapshot-every", "1000"), ("--keep-entries", "300")]
+    }
+
     fn framing(&self) -> Option<Framing> {
         Some(Framing::OURS)
     }
