@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use raft_core::{Lease, NodeId};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::limits::{KEPT_ENTRIES, MAX_APPEND_ENTRIES, MAX_CLUSTER_NAME_BYTES, MAX_MEMBERS, SNAPSHOT_EVERY};
 use crate::replica::SnapshotPolicy;
 use crate::seeded::Seeded;
+
+mod error;
+mod values;
+
+pub use error::ConfigError;
+pub use values::{Peer, Span};
 
 const DEFAULT_CLUSTER: &str = "plumbline";
 const DEFAULT_ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
@@ -267,159 +272,6 @@ pub struct ServerConfig {
     /// A seeded bug, in builds that have them.
     #[doc(hidden)]
     pub seeded: Option<Seeded>,
-}
-
-/// `ID=ADDR`: another member.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer {
-    /// Its number.
-    pub id: u64,
-    /// Where this server reaches it.
-    pub address: SocketAddr,
-}
-
-impl FromStr for Peer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (id, address) = text.split_once('=').ok_or("expected ID=ADDR, as in 2=127.0.0.1:7002")?;
-        Ok(Peer {
-            id: id.parse().map_err(|_| format!("{id:?} is not a server's number"))?,
-            address: address.parse().map_err(|_| format!("{address:?} is not an IP address and port"))?,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Peer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// A length of time as people write it: `300ms`, `2s`, `1m`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Span(pub Duration);
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let error = || format!("{text:?} is not a time such as 300ms, 2s or 1m");
-        let number: u64 = number.parse().map_err(|_| error())?;
-        let milliseconds = match unit {
-            "ms" => Some(number),
-            "s" => number.checked_mul(1000),
-            "m" => number.checked_mul(60_000),
-            _ => None,
-        };
-        milliseconds.map(|ms| Span(Duration::from_millis(ms))).ok_or_else(error)
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Why settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The file is not what it should be.
-    #[error("{}: {error}", path.display())]
-    Malformed {
-        /// Which file.
-        path: PathBuf,
-        /// Where and what.
-        error: Box<toml::de::Error>,
-    },
-    /// A setting is needed.
-    #[error("`{name}` is missing: give --{name}, or `{name}` in the file that --config names")]
-    Missing {
-        /// Which.
-        name: &'static str,
-    },
-    /// No lease survives such clocks.
-    #[error(
-        "a clock drift of {drift_ppm} millionths is more than a lease allows: give --lease-reads {} at most",
-        Lease::MAX_DRIFT_PPM
-    )]
-    Drift {
-        /// The drift.
-        drift_ppm: u32,
-    },
-    /// Numbers of servers begin with 1.
-    #[error("a server's number must be at least 1")]
-    ZeroId,
-    /// A server founds a cluster or joins one.
-    #[error("--join and --founders exclude each other")]
-    JoinsAndFounds,
-    /// A founder must be reached.
-    #[error("founder {id} is neither this server nor among the peers")]
-    UnknownFounder {
-        /// Its number.
-        id: u64,
-    },
-    /// A snapshot of nothing new is none.
-    #[error("--snapshot-every must be at least 1")]
-    ZeroSnapshotEvery,
-    /// A batch that carries nothing, or does not fit a frame.
-    #[error("--batch must be 1 to {MAX_APPEND_ENTRIES}, not {batch}")]
-    Batch {
-        /// What was asked for.
-        batch: usize,
-    },
-    /// A server is not its own peer.
-    #[error("server {id} is this server itself: --peer names the other members only")]
-    OwnPeer {
-        /// The number.
-        id: u64,
-    },
-    /// Two peers with one number.
-    #[error("server {id} is among the peers twice")]
-    DuplicatePeer {
-        /// The number.
-        id: u64,
-    },
-    /// Two peers with one address.
-    #[error("two peers have the address {address}")]
-    DuplicateAddress {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// Too large a cluster.
-    #[error("{count} members, where at most {MAX_MEMBERS} are allowed")]
-    TooManyMembers {
-        /// Members, this one included.
-        count: usize,
-    },
-    /// No name, or a long one.
-    #[error("a cluster's name has 1 to {MAX_CLUSTER_NAME_BYTES} bytes, not {length}")]
-    ClusterName {
-        /// Its bytes.
-        length: usize,
-    },
-    /// Timers that would never let a leader stay, or never replace one.
-    #[error(
-        "heartbeat interval {heartbeat:?} and election timeout {election:?}: \
-         the first must be above 0 and below the second, and that at most {LONGEST_TIMEOUT:?}"
-    )]
-    Timing {
-        /// The election timeout.
-        election: Duration,
-        /// The heartbeat interval.
-        heartbeat: Duration,
-    },
 }
 
 #[cfg(test)]

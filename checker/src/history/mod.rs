@@ -14,6 +14,7 @@ mod build;
 mod clients;
 mod edn;
 mod edn_atoms;
+mod edn_strings;
 mod error;
 mod event;
 mod format;

@@ -54,6 +54,7 @@ mod facts;
 mod files;
 mod members;
 mod messages;
+mod promises;
 mod replay;
 mod snapshots;
 mod stored;

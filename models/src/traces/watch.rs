@@ -10,7 +10,7 @@ use raft_core::{
 };
 
 use super::chain::{Chain, Link, hash_of};
-use super::facts::{Applied, COMPLETE, Commit, DISK_KEEPS, Election, Facts, PROMISES, Received};
+use super::facts::{Applied, COMPLETE, Commit, DISK_KEEPS, Election, Facts, Received};
 use super::members::Members;
 use super::snapshots::Incoming;
 use super::stored::{Disk, Kept, Stored};
@@ -19,12 +19,12 @@ use crate::property::Law;
 /// One server, over all its lives.
 pub(super) struct Watch {
     pub(super) facts: Facts,
-    me: NodeId,
+    pub(super) me: NodeId,
     /// The log in memory.
     log: Chain,
     members: Members,
     incoming: Incoming,
-    stored: Stored,
+    pub(super) stored: Stored,
     boot: u64,
     /// Up to where the state machine was given entries, or a snapshot, in this life.
     handed: Index,
@@ -268,28 +268,6 @@ impl Watch {
             let what = format!("keeps a log that has another entry {} than the snapshot", last.index);
             self.facts.breaks(Law::TrueSnapshots, record, what);
         }
-    }
-
-    /// A vote that a crash could erase could be given twice (B05), and an entry that it could erase is not replicated.
-    fn promise<P: Command>(&mut self, record: u64, to: NodeId, message: &Message<P>) {
-        let (hard, end) = (self.stored.hard(), self.stored.end());
-        let has_vote = |vote| hard.term == message.term && hard.voted_for == Some(vote);
-        let what = match &message.body {
-            Body::VoteResponse { granted: true } if !has_vote(to) => format!("votes for server {to}"),
-            Body::VoteRequest { .. } if !has_vote(self.me) => "asks for votes".to_owned(),
-            Body::AppendResponse(response) => match response.outcome {
-                AppendOutcome::Accepted { matched } if matched > end => {
-                    format!("acknowledges entries up to {matched}")
-                }
-                _ => return,
-            },
-            _ => return,
-        };
-        let what = format!(
-            "{what} in term {}, where durable are term {}, vote {:?} and the log up to {end}",
-            message.term, hard.term, hard.voted_for
-        );
-        self.facts.breaks_rule(PROMISES, record, what);
     }
 
     fn send<P: Command + Hash>(&mut self, record: u64, to: NodeId, message: &Message<P>) {
