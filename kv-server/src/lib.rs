@@ -1,6 +1,6 @@
 //! A replicated key-value server over [`raft_core`]: storage, transport, state machine, client library, command lines.
 //!
-//! A cluster of servers keeps one map from keys to values. Writes (put, delete, compare-and-set) are replicated by Raft
+//! A cluster of servers keeps one map from keys to values. Writes (put, delete, compare-and-set, transactions) are replicated by Raft
 //! and acknowledged once they are synced to the disks of a majority; reads are linearizable; a client's write is applied
 //! exactly once however often it is retried. A server is a process with one directory and two addresses.
 //!
@@ -34,6 +34,9 @@
 //! 5. Now and then the machine's state is written to a snapshot, which then stands for the log up to there ([`snapshots`]): that
 //!    part is let go of, and a server that lacks it gets the snapshot instead.
 //!
+//! Who wants to be told what changes asks any server to, from a revision on ([`client::Watch`]): whole commands in the order of
+//! the log, none twice, none left out; what is not known any more is refused.
+//!
 //! A read is not written anywhere: the leader makes sure that it still leads, once for all reads of a turn, and that its
 //! state machine has caught up (read-index, diss. 6.4).
 //!
@@ -59,12 +62,13 @@
 //!
 //! - Snapshots are whole: each one writes all of the state anew, in the background. Sessions (at most
 //!   [`machine::MAX_SESSIONS`]) are copied within a turn; values are shared.
-//! - The members are fixed at the start, and are the same for ever.
-//! - No transfer of leadership: a leader that ends leaves its cluster without one for an election timeout.
+//! - A leader that ends does not hand over first: its cluster is without one for an election timeout.
+//! - Watches tell what this server still remembers ([`limits::MAX_WATCHED_CHANGES`]): before that, and before a snapshot it started
+//!   from, they are refused.
 //! - Reads cost a round trip to a majority, unless `--lease-reads` rests them on clocks; followers do not serve reads.
 //! - A network that drops packets is left to TCP: after an outage a link may stay silent until the next retransmission.
 //! - No authentication and no encryption: a network where everybody may talk to the servers is assumed.
-//! - All data is in memory; the disk has a snapshot and the log after it. No range reads, no transactions, no time to live.
+//! - All data is in memory; the disk has a snapshot and the log after it. No range reads, no time to live.
 
 #![forbid(unsafe_code)]
 

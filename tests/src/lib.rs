@@ -48,6 +48,7 @@
 //!   files, not of the machine's own memory.
 //! * Wrong clocks are what the C library tells: a program that asks the kernel past it (Go) sees the right ones.
 //! * Clients talk to servers directly: links between clients and servers are not cut.
+//! * Watches are judged by what watchers were told and clients wrote; whether a value was there before is not.
 //! * Lists, sets, counters, queues and locks are kept under single keys by compare-and-set: a store's own such types are not
 //!   tested.
 //! * Members leave and come back; no server that was never there joins in the middle of a run.
