@@ -31,6 +31,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, bail};
 
 use self::claim::Claim;
+pub(crate) use self::claim::is_left_behind;
 use self::command::{Tool, is_there};
 pub use self::rules::{PacketFault, Packets};
 use crate::schedule::{LinkId, NodeId};

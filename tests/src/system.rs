@@ -371,8 +371,7 @@ mod tests {
     fn what_is_lacking_is_an_error_that_names_it() {
         let system = KvServer;
         assert!(require(&system, "the fault partition", &[Capability::Links]).is_ok());
-        let error =
-            require(&system, "the check of watches", &[Capability::Cas, Capability::Watch]).unwrap_err();
-        assert!(error.to_string().starts_with("the check of watches needs watches, which kv-server lacks"));
+        let error = require(&system, "the run", &[Capability::Cas, Capability::StaleReads]).unwrap_err();
+        assert!(error.to_string().starts_with("the run needs stale reads, which kv-server lacks"), "{error}");
     }
 }

@@ -20,8 +20,7 @@ pub(super) struct Claim {
 impl Claim {
     pub(super) fn first_free() -> anyhow::Result<Claim> {
         for number in 0..NETWORKS {
-            let name = SocketAddr::from_abstract_name(format!("plumbline-network-{number}"))?;
-            if let Ok(held) = UnixListener::bind_addr(&name) {
+            if let Some(held) = hold(number) {
                 return Ok(Claim { number, _held: held });
             }
         }
@@ -39,6 +38,18 @@ impl Claim {
     }
 }
 
+/// Holds a number, if nobody else does.
+fn hold(number: u16) -> Option<UnixListener> {
+    let name = SocketAddr::from_abstract_name(format!("plumbline-network-{number}")).ok()?;
+    UnixListener::bind_addr(&name).ok()
+}
+
+/// Whether a namespace of this name is one of ours that no living harness has: somebody left it behind.
+pub(crate) fn is_left_behind(namespace: &str) -> bool {
+    let number = namespace.strip_prefix("plumb").and_then(|rest| rest.split_once("-n")?.0.parse().ok());
+    number.is_some_and(|number| hold(number).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,8 +61,11 @@ mod tests {
         assert!(two.bridge().len() + "-n250".len() <= 15);
         let name = SocketAddr::from_abstract_name(format!("plumbline-network-{}", one.number)).unwrap();
         assert!(UnixListener::bind_addr(&name).is_err(), "it is held");
+        let namespace = format!("plumb{}-n2", one.number);
+        assert!(!is_left_behind(&namespace), "it is somebody's");
         drop(one);
         assert!(UnixListener::bind_addr(&name).is_ok(), "it is free again");
+        assert!(is_left_behind(&namespace) && !is_left_behind("plumber-n2") && !is_left_behind("other"));
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl Inventory {
         found.extend(mounts_below(&mounts, &store).map(|at| format!("mount {at}")));
         for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with("plumb") {
+            // Other runs on this machine have theirs.
+            if crate::netns::is_left_behind(&name) {
                 found.insert(format!("network namespace {name}"));
             }
         }
