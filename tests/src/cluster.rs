@@ -36,7 +36,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use at_rest::{Damage, DamagedFile};
 pub use duty::DutyCycle;
-pub use limits::{Limit, Limited, address_space, is_usable as limits_are_usable, open_files};
+pub use limits::{Limit, Limited, data_size, is_usable as limits_are_usable, open_files};
 pub use ports::PortBlock;
 pub use power::PowerCut;
 pub use process::{Exit, ServerProcess, kill_all};

@@ -304,8 +304,9 @@ impl RunResults {
         if let Some(watches) = &self.watches {
             writeln!(text, "  watches     {}", watches.summary())?;
         }
-        if let Some(replicas) = &self.replicas {
-            writeln!(text, "  replicas    {}", replicas.summary())?;
+        match &self.replicas {
+            Some(replicas) => writeln!(text, "  replicas    {}", replicas.summary())?,
+            None => writeln!(text, "  replicas    not asked: {} tells no digests", self.setup.system)?,
         }
         writeln!(text, "  harness     {}", self.harness.summary())?;
         writeln!(text, "  look in     {}", self.store.display())

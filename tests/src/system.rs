@@ -351,6 +351,7 @@ fn needed_for(kind: Kind) -> &'static [Capability] {
         Kind::Transfer => &[Capability::Transfer],
         Kind::Compact => &[Capability::Compact],
         Kind::Members => &[Capability::Members],
+        Kind::AtRest => &[Capability::CheckedFiles],
         // Each server has an address of its own then.
         Kind::Packets => &[],
         _ if kind.sort() == Sort::Links => &[Capability::Links],

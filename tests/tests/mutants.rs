@@ -79,6 +79,21 @@ fn a_watch_that_leaves_out_what_a_snapshot_stands_for_is_found_out() {
     found_out("watch-skips-snapshot", &["--schedule", plan]);
 }
 
+/// One server's state lags behind the index that it goes with, and no client ever asks for what it lacks: its digest tells.
+#[test]
+fn servers_that_have_diverged_are_found_out_by_their_digests() {
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plans/compact-then-kill-one.json");
+    let diverged = (1..=TRIES).any(|seed| {
+        let (store, seed) = (tempfile::tempdir().unwrap(), seed.to_string());
+        let args = ["--json", "--seed", &seed, "--keys", "500", "--schedule", plan];
+        let mutant = ["--mutant", "apply-index-not-atomic"];
+        let results = json(&run_with(server_with_mutants(), store.path(), &[&args[..], &mutant].concat()));
+        let diverged = results["replicas"]["diverged"].as_array().unwrap();
+        diverged.first().inspect(|what| println!("seed {seed}: {what}")).is_some()
+    });
+    assert!(diverged, "the seeded bug was missed");
+}
+
 #[test]
 fn a_session_table_that_applies_a_retried_command_twice_is_found_out() {
     let args = ["--nodes", "3", "--time-limit", "10s", "--nemesis", "latency", "--op-timeout", "800ms"];

@@ -10,15 +10,16 @@ use super::Node;
 pub enum Limited {
     /// Open files and sockets. Those that are open stay open.
     OpenFiles,
-    /// The size of the address space in bytes. What is there stays; more cannot be had.
-    AddressSpace,
+    /// The size of the writable private memory in bytes. What is there stays; more cannot be had. (A limit of the address space would
+    /// not be felt: allocators reserve much of it beforehand, and later only make it writable.)
+    Data,
 }
 
 impl Limited {
     fn resource(self) -> Resource {
         match self {
             Limited::OpenFiles => Resource::Nofile,
-            Limited::AddressSpace => Resource::As,
+            Limited::Data => Resource::Data,
         }
     }
 }
@@ -81,14 +82,14 @@ pub fn open_files(pid: u32) -> anyhow::Result<u64> {
     Ok(entries.count() as u64)
 }
 
-/// The size of a process's address space, in bytes.
+/// The size of a process's writable private memory, in bytes.
 ///
 /// # Errors
 /// When `/proc` does not say.
-pub fn address_space(pid: u32) -> anyhow::Result<u64> {
+pub fn data_size(pid: u32) -> anyhow::Result<u64> {
     let file = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let line = text.lines().find_map(|line| line.strip_prefix("VmData:"));
     let size = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     let Some(kib) = size else { bail!("{file} does not say how large the process is") };
     Ok(kib * 1024)
@@ -99,9 +100,7 @@ pub fn address_space(pid: u32) -> anyhow::Result<u64> {
 /// # Errors
 /// Says why not.
 pub fn is_usable() -> Result<(), String> {
-    open_files(std::process::id())
-        .and_then(|_| address_space(std::process::id()))
-        .map_err(|e| e.to_string())?;
+    open_files(std::process::id()).and_then(|_| data_size(std::process::id())).map_err(|e| e.to_string())?;
     // To set our own limit to what it is changes nothing.
     let own = rustix::process::getrlimit(Resource::Nofile);
     prlimit(None, Resource::Nofile, own).map_err(|error| format!("prlimit does not work: {error}"))?;

@@ -202,7 +202,8 @@ fn kind_of(args: &ShrinkArgs, store: &Path) -> anyhow::Result<String> {
 /// How often a candidate must fail: the share that was asked for, or half of what the whole schedule shows.
 fn effort(args: &ShrinkArgs, before: Rate) -> Effort {
     let shown = f64::from(before.failed) / f64::from(before.runs.max(1));
-    let threshold = args.threshold.unwrap_or(shown / 2.0);
+    // One lucky failure would keep anything.
+    let threshold = args.threshold.unwrap_or((shown / 2.0).max(0.5));
     // A share between 0 and 1 of at most 100.
     let needed = (1..=args.attempts).find(|count| f64::from(*count) >= threshold * f64::from(args.attempts));
     Effort { attempts: args.attempts, needed: needed.unwrap_or(args.attempts), most_runs: args.most_runs }

@@ -28,7 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   plumbline soak --hours 8
   plumbline soak --hours 0.5 --seed 1000 -- --nodes 3 --time-limit 20s --nemesis kill,partition
-  plumbline soak --hours 2 --runs 200 -- --time-limit 20s
+  plumbline soak --runs 200 -- --time-limit 20s
 
 What stands after -- is given to every `plumbline run`. Runs that passed are removed from the store; store/soak/<time>/
 receives the summary. SIGINT or SIGTERM ends it after the present run, which heals and is judged; once more ends it at once.
@@ -39,8 +39,8 @@ Exit codes: that of the worst run: 0 all held, 1 one violated, 2 the environment
 #[command(after_help = EXAMPLES)]
 pub struct SoakArgs {
     /// How long; the run that is under way when time is up is finished
-    #[arg(long, value_parser = hours, value_name = "N")]
-    hours: Duration,
+    #[arg(long, value_parser = hours, value_name = "N", required_unless_present = "runs")]
+    hours: Option<Duration>,
     /// At most so many runs [1..=1000000]
     #[arg(long, value_parser = RangedU64ValueParser::<u64>::new().range(1..=1_000_000))]
     runs: Option<u64>,
@@ -146,7 +146,7 @@ impl SoakArgs {
             }
         });
         let mut runs: Vec<Line> = Vec::new();
-        while began.elapsed() < self.hours && !stop.is_cancelled() {
+        while self.hours.is_none_or(|hours| began.elapsed() < hours) && !stop.is_cancelled() {
             let number = runs.len() as u64;
             if self.runs.is_some_and(|most| number >= most) {
                 break;

@@ -29,6 +29,10 @@ pub(super) fn prepare(options: &mut ClusterOptions) -> anyhow::Result<()> {
 /// The program that is the disk: this one.
 fn program() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
+    // It may have been built anew since we began: what we are is still there, under another name.
+    if program.to_string_lossy().ends_with("/plumbline (deleted)") {
+        return Ok(PathBuf::from(format!("/proc/{}/exe", std::process::id())));
+    }
     match program.file_stem() {
         Some(name) if name == "plumbline" => Ok(program),
         _ => bail!("{} is not plumbline, which is its own fault disk", program.display()),

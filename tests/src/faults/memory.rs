@@ -4,7 +4,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::{Drawing, Effect, Family, Fault, Kind, Recipe, Scene, Sort, Targets, Usability};
-use crate::cluster::{Limit, Limited, address_space, limits_are_usable};
+use crate::cluster::{Limit, Limited, data_size, limits_are_usable};
 use crate::schedule::{NodeId, Victims};
 
 /// These servers may grow a little, and no further. One that is refused memory ends by itself, which is no finding here.
@@ -13,7 +13,7 @@ use crate::schedule::{NodeId, Victims};
 pub struct Memory {
     /// The servers.
     pub victims: Victims,
-    /// By how much each may still grow, in KiB of address space.
+    /// By how much each may still grow, in KiB of writable memory.
     pub room_kib: u32,
 }
 
@@ -64,11 +64,13 @@ impl Family for Memory {
             };
             let room = u64::from(self.room_kib) * 1024;
             // One that ends at this moment has no size any longer; it is started again at the end.
-            let Ok(size) = address_space(pid) else { continue };
-            if let Some(limit) = node.limit(Limited::AddressSpace, size + room).await? {
+            let Ok(size) = data_size(pid) else { continue };
+            if let Some(limit) = node.limit(Limited::Data, size + room).await? {
                 held.push((node.id(), Some(pid), limit));
             }
         }
+        // Those who connect anew are what it needs memory for.
+        scene.cluster.links().filter(|(id, _)| on.nodes.contains(&id.to)).for_each(|(_, link)| link.reset());
         Ok(held)
     }
 

@@ -45,6 +45,16 @@ pub(super) fn figures(material: &Material) -> String {
     }
     let reigns = run.reigns();
     card("leaders seen", (!reigns.is_empty()).then(|| reigns.len().to_string()));
+    let level = run.at("/replicas/level").and_then(Value::as_bool);
+    let diverged = run.at("/replicas/diverged").and_then(Value::as_array);
+    card(
+        "replicas",
+        diverged.map(|diverged| match (diverged.is_empty(), level) {
+            (false, _) => "diverged".to_owned(),
+            (true, Some(true)) => "equal".to_owned(),
+            (true, _) => "not level".to_owned(),
+        }),
+    );
     let share = run.number("/harness/cpu_share");
     card("the harness' own CPU", share.map(|share| format!("{} %", number(share * 100.0))));
     // Whatever a test of another kind counts.

@@ -43,6 +43,7 @@ pub(crate) fn folder_of_a_run(stale: bool) -> tempfile::TempDir {
             "around": [{"at_ms": 900, "revision": 9, "what": "k<1> = \"8\"", "broken": false},
                 {"at_ms": 950, "revision": 4, "what": "k<1> = \"3\"", "broken": true}],
         }]) } else { serde_json::json!([]) }},
+        "replicas": {"level": true, "diverged": []},
         "setup": {"nodes": 2, "command_line": ["plumbline", "run"]}, "phases": {"check_ms": 3},
     });
     std::fs::write(folder.path().join("results.json"), results.to_string()).unwrap();
@@ -117,6 +118,7 @@ fn a_run_that_passed_says_so_and_shows_what_its_faults_cost() {
     let folder = folder_of_a_run(false);
     let html = page(folder.path());
     assert!(html.contains(">PASS</span>") && html.contains("Everything that was checked holds."));
+    assert!(html.contains("<b>equal</b><span>replicas</span>"));
     assert!(!html.contains("The minimal conflict") && !html.contains("What watchers were told"));
     assert!(html.contains("the longest silence (nothing was violated)"));
     // The first operation since the kill is the write at its very moment, which took 4 ms.

@@ -17,12 +17,17 @@ impl Inventory {
                 continue;
             }
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            // A server works on data in the store; whoever else names it (we do) does not.
-            let data = line.split_once("--data-dir ").and_then(|(_, rest)| rest.split(' ').next());
-            let inside = data.and_then(|data| Path::new(data).canonicalize().ok());
-            if inside.is_some_and(|data| data.starts_with(&store)) {
-                found.insert(format!("process {id}: {}", line.trim_end()));
+            let line = String::from_utf8_lossy(&line).into_owned();
+            // Whoever works on something in the store, whatever it calls it; we name the store itself.
+            let inside = |argument: &str| {
+                let path = argument.split_once('=').map_or(argument, |(_, value)| value);
+                path.starts_with('/')
+                    && Path::new(path)
+                        .canonicalize()
+                        .is_ok_and(|path| path != store && path.starts_with(&store))
+            };
+            if line.split('\0').any(inside) {
+                found.insert(format!("process {id}: {}", line.replace('\0', " ").trim_end()));
             }
         }
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
