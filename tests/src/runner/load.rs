@@ -21,6 +21,8 @@ use crate::system::Capability;
 use crate::units::millis;
 use crate::watch::{Ledger, Watchers};
 
+/// How long watchers and servers have to become level where not all servers came back.
+const HOPELESS_PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two updates of the live line.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -112,15 +114,17 @@ impl Run<'_> {
         let recovered = observer.recovered(mending + RECOVERY_PATIENCE).await;
         let reading = Instant::now();
         let unread = crew.final_reads(tokio::time::Instant::from_std(reading + RECOVERY_PATIENCE)).await?;
+        // Where a server stays down nobody will ever be level with it.
+        let patience = if recovered { RECOVERY_PATIENCE } else { HOPELESS_PATIENCE };
         let watched = match (watchers, ledger) {
             (Some(watchers), Some(ledger)) => {
                 let mut client = crew.stranger();
-                Some((watchers.finish(&mut *client, Instant::now() + RECOVERY_PATIENCE).await?, ledger))
+                Some((watchers.finish(&mut *client, Instant::now() + patience).await?, ledger))
             }
             _ => None,
         };
         let replicas = match cluster.system().capabilities().contains(&Capability::Digests) {
-            true => Some(ReplicaReport::of(cluster, Instant::now() + RECOVERY_PATIENCE).await),
+            true => Some(ReplicaReport::of(cluster, Instant::now() + patience).await),
             false => None,
         };
         observer.look().await; // Whoever fell since is found out before all are asked to stop.
