@@ -22,13 +22,7 @@ fn judge(workload: Workload, history: &History, algorithm: Algorithm) -> Option<
     let limits = Limits { time: Duration::from_secs(5), ..Limits::default() };
     // One explanation is enough of that.
     let explanation = if algorithm == Algorithm::Auto { Limits::EXPLANATION } else { Duration::ZERO };
-    let options = CheckOptions {
-        explanation,
-        algorithm,
-        limits,
-        threads: std::num::NonZero::new(1),
-        ..CheckOptions::default()
-    };
+    let options = CheckOptions { explanation, algorithm, limits, threads: std::num::NonZero::new(1) };
     let report = model.check(history, &options).unwrap_or_else(|error| panic!("{algorithm}: {error}"));
     match report.verdict {
         Verdict::Linearizable { .. } => Some(true),
